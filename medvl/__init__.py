@@ -1,0 +1,81 @@
+"""medvl: vision-language pre-training on chest radiographs, one framework for many methods.
+
+These are the public names; plugins import from here and from `medvl.losses` alone. They load on first use,
+so that `import medvl` never imports torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "hookimpl": "medvl.hookspecs",
+    "Registry": "medvl.registry",
+    "Slot": "medvl.config.schema",
+    "Feature": "medvl.contract",
+    "DataSpec": "medvl.contract",
+    "Layout": "medvl.contract",
+    "Dataset": "medvl.data.dataset",
+    "View": "medvl.data.view",
+    "SampleRandom": "medvl.data.random",
+    "ImageEncoder": "medvl.models.base",
+    "TextEncoder": "medvl.models.base",
+    "Fusion": "medvl.models.base",
+    "Model": "medvl.models.base",
+    "Batch": "medvl.models.base",
+    "Corpus": "medvl.models.tokenizer",
+    "Tokenizer": "medvl.models.tokenizer",
+    "Objective": "medvl.objectives.base",
+    "Evaluator": "medvl.evaluate.base",
+    "Cases": "medvl.evaluate.base",
+    "Result": "medvl.evaluate.base",
+    "gather": "medvl.models.distributed",
+    "gather_with_gradient": "medvl.models.distributed",
+    "MedvlError": "medvl.errors",
+    "ConfigError": "medvl.errors",
+    "DataError": "medvl.errors",
+    "WeightsError": "medvl.errors",
+}
+
+__all__ = ["__version__", *_PUBLIC]
+
+if TYPE_CHECKING:
+    from medvl.config.schema import Slot as Slot
+    from medvl.contract import DataSpec as DataSpec
+    from medvl.contract import Feature as Feature
+    from medvl.contract import Layout as Layout
+    from medvl.data.dataset import Dataset as Dataset
+    from medvl.data.random import SampleRandom as SampleRandom
+    from medvl.data.view import View as View
+    from medvl.errors import ConfigError as ConfigError
+    from medvl.errors import DataError as DataError
+    from medvl.errors import MedvlError as MedvlError
+    from medvl.errors import WeightsError as WeightsError
+    from medvl.evaluate.base import Cases as Cases
+    from medvl.evaluate.base import Evaluator as Evaluator
+    from medvl.evaluate.base import Result as Result
+    from medvl.hookspecs import hookimpl as hookimpl
+    from medvl.models.base import Batch as Batch
+    from medvl.models.base import Fusion as Fusion
+    from medvl.models.base import ImageEncoder as ImageEncoder
+    from medvl.models.base import Model as Model
+    from medvl.models.base import TextEncoder as TextEncoder
+    from medvl.models.distributed import gather as gather
+    from medvl.models.distributed import gather_with_gradient as gather_with_gradient
+    from medvl.models.tokenizer import Corpus as Corpus
+    from medvl.models.tokenizer import Tokenizer as Tokenizer
+    from medvl.objectives.base import Objective as Objective
+    from medvl.registry import Registry as Registry
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'medvl' has no public name '{name}'. known: {', '.join(sorted(_PUBLIC))}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

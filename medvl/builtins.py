@@ -1,0 +1,43 @@
+"""The core's own components, named through the same hook as any plugin's."""
+
+from __future__ import annotations
+
+from medvl.hookspecs import hookimpl
+from medvl.registry import Registry
+
+
+@hookimpl
+def medvl_register(registry: Registry) -> None:
+    """Everything that no single paper owns."""
+    registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
+    registry.register_dataset("folder", "medvl.datasets.folder:Folder")
+
+    registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
+    registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")
+    registry.register_view("plain", "medvl.data.views:Plain")
+
+    registry.register_encoder("timm", "medvl.models.timm_encoder:TimmEncoder")
+    registry.register_encoder("bert", "medvl.models.bert_encoder:BertEncoder")
+
+    registry.register_fusion("concat", "medvl.models.late_fusion:Concat")
+    registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")
+    registry.register_fusion("text_only", "medvl.models.late_fusion:TextOnly")
+
+    registry.register_mask("bidirectional", "medvl.models.masks:bidirectional")
+    registry.register_mask("seq2seq", "medvl.models.masks:seq2seq")
+
+    registry.register_loss("bce", "medvl.losses.bce:BinaryCrossEntropy")
+    registry.register_loss("info_nce", "medvl.losses.info_nce:InfoNCE")
+
+    registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
+
+    registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
+
+    registry.register_optimizer("adamw", "medvl.engine.optimizers:adamw")
+    registry.register_optimizer("adam", "medvl.engine.optimizers:adam")
+    registry.register_optimizer("sgd", "medvl.engine.optimizers:sgd")
+
+    registry.register_schedule("constant", "medvl.engine.schedules:constant")
+    registry.register_schedule("linear", "medvl.engine.schedules:linear")
+    registry.register_schedule("cosine", "medvl.engine.schedules:cosine")
+    registry.register_schedule("milestones", "medvl.engine.schedules:milestones")

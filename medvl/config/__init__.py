@@ -1,0 +1,1 @@
+"""Experiments: YAML with file and line, `extends`, overrides, and schemas read from constructor signatures."""

@@ -1,0 +1,88 @@
+"""The words that datasets, encoders, fusions and objectives use to fit together. Imports no torch.
+
+*fields* travel from dataset through views into the batch (`image`, `text`, `labels`, `query`, ...);
+*features* travel from encoders and fusions to objectives (`image.pooled`, `joint.cls`, ...);
+*capabilities* are what only some components can do (`grid`, `joint`, `mask_scheme`, ...).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+# feature name -> its axes. B batch, N image tokens, T text tokens, S joint length, D width.
+FEATURE_AXES = {
+    "image.tokens": "B N D",
+    "image.pooled": "B D",
+    "text.tokens": "B T D",
+    "text.pooled": "B D",
+    "joint.tokens": "B S D",
+    "joint.cls": "B D",
+}
+
+# Pseudo-features of the text slot: the token ids themselves. A single-stream fusion needs them in place of encoded text.
+TEXT_IDS = "text.ids"
+
+CAPABILITIES = {
+    "grid": "image tokens have a height and a width",
+    "masked_tokens": "encodes only the kept patches",
+    "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
+    "mask_scheme": "a fusion that accepts an attention-mask scheme",
+    "generate": "writes text",
+}
+
+
+@dataclass(frozen=True)
+class Feature:
+    """A feature that a model gives: its name, its width D, its number of tokens (None where it varies)."""
+
+    name: str
+    width: int
+    tokens: int | None = None
+    grid: tuple[int, int] | None = None  # (height, width) of image tokens that have one
+
+
+@dataclass(frozen=True)
+class DataSpec:
+    """What is known of a stage's data.
+
+    Attributes:
+        labels: the label names, in the order of the columns of `batch["labels"]`.
+        positives: per label, how many training cases are positive; None before data is read (`medvl check`).
+        negatives: likewise.
+        cases: number of training cases, or None.
+    """
+
+    labels: tuple[str, ...] = ()
+    positives: tuple[int, ...] | None = None
+    negatives: tuple[int, ...] | None = None
+    cases: int | None = None
+    sections: tuple[str, ...] = field(default=())
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where image and text stand in a joint sequence; what a mask scheme is a function of.
+
+    The sequence is `prefix` positions ([CLS], image tokens, [SEP]), then `text` positions of which the first
+    `lengths[b]` are real in sample b.
+
+    Attributes:
+        prefix: number of positions in front of the text, all real.
+        text: number of text positions T.
+        lengths: (B,) integer tensor, real text positions per sample.
+    """
+
+    prefix: int
+    text: int
+    lengths: object  # torch.Tensor (B,); this module imports no torch
+
+
+def slot_of(feature: str) -> str:
+    """`image.pooled` -> `image`."""
+    return feature.partition(".")[0]
+
+
+def slots_of(features: Mapping[str, object] | tuple[str, ...]) -> set[str]:
+    """The slots (image, text, joint) that these features come from."""
+    return {slot_of(name) for name in features}

@@ -1,0 +1,1 @@
+"""The canonical study table, image reading, the decoded-image store, views, and feeding."""

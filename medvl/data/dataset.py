@@ -1,0 +1,66 @@
+"""What a dataset is: a study table, and a way to decode one radiograph of it."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pyarrow as pa
+
+IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
+TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
+BOXES, QUESTIONS = "boxes", "questions"
+SPLITS = ("train", "val", "test")
+
+
+class Dataset(ABC):
+    """One source of studies. Construction reads nothing; `table` reads the index; `read_image` decodes.
+
+    Keyword-only constructor parameters are the YAML's. `labels` and `sections` must follow from them alone,
+    because `medvl check` uses them without reading data.
+
+    Attributes:
+        labels: label names, in order.
+        sections: names of the text sections (`indication`, `findings`, ...), in order.
+    """
+
+    labels: tuple[str, ...] = ()
+    sections: tuple[str, ...] = ()
+
+    @abstractmethod
+    def table(self) -> pa.Table:
+        """The canonical study table, one row per image.
+
+        Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
+        `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
+        `text.SECTION` (string or null), `label.NAME` (int8: 1, 0, -1 uncertain, null not mentioned),
+        and where there are any `boxes` (list of {label, x, y, width, height}, fractions of the image's width and
+        height, origin top left) and `questions` (list of {question, answer, kind}).
+
+        Raises:
+            DataError: an index file is missing or malformed; says which file and line, and what to do.
+        """
+
+    @abstractmethod
+    def read_image(self, reference: str) -> np.ndarray:
+        """The radiograph as uint8 (H, W), air dark, bone bright.
+
+        Raises:
+            DataError: the file is missing or cannot be decoded, with the reason.
+        """
+
+    def read_images(self, references: list[str]) -> list[np.ndarray | Exception]:
+        """Several at once, an exception in the place of each that fails; override where a batch is cheaper."""
+        images: list[np.ndarray | Exception] = []
+        for reference in references:
+            try:
+                images.append(self.read_image(reference))
+            except Exception as error:  # recorded by the store with its reason; policy decides
+                images.append(error)
+        return images
+
+    @abstractmethod
+    def fingerprint(self) -> str:
+        """A short hash that changes whenever the table or the pixels could have changed."""

@@ -1,0 +1,41 @@
+"""What a view is: a recipe from stored uint8 radiographs to what a model sees."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING
+
+from torch import nn
+
+if TYPE_CHECKING:
+    import numpy as np
+    import torch
+
+    from medvl.data.random import SampleRandom
+
+
+class View(nn.Module, ABC):
+    """Augments whole uint8 batches on the device, each sample by its own random parameters.
+
+    The parameters of a sample are drawn by (seed, epoch, index) alone: same seed, same pixels, whatever the
+    batch size or the number of processes.
+
+    Attributes:
+        size: side in pixels of what comes out.
+        source: side in pixels that the decoded-image store must hold.
+    """
+
+    size: int
+    source: int
+
+    @abstractmethod
+    def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:
+        """Random parameters for the samples of `random`: name -> (B, ...) float32."""
+
+    @abstractmethod
+    def forward(self, images: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(B, source, source) uint8 and the drawn parameters on the same device -> (B, 1, size, size) float."""
+
+    @abstractmethod
+    def fixed(self) -> View:
+        """The same recipe without randomness, for validation, test and prediction."""

@@ -1,0 +1,1 @@
+"""The loop: stages, optimisers and schedules, early stopping, checkpoints."""

@@ -1,0 +1,66 @@
+"""What an evaluator is: metrics over a split's predictions. It knows no model."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, ClassVar
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass
+class Cases:
+    """A split's predictions, in the order of the study table.
+
+    Attributes:
+        rows: (N,) int64 row numbers of the study table.
+        patients: (N,) int64 patient codes, for resampling by patient.
+        fields: what was read, e.g. `labels` (N, K) float32 with NaN where a label is unknown.
+        outputs: what the objective predicted, e.g. `logits` (N, K) float32.
+    """
+
+    rows: np.ndarray
+    patients: np.ndarray
+    fields: dict[str, np.ndarray]
+    outputs: dict[str, np.ndarray]
+
+
+@dataclass
+class Result:
+    """Metrics by name, their intervals, and sentences that a reader must see (undefined classes).
+
+    Attributes:
+        metrics: flat names, e.g. `auroc_macro`, `auroc/Cardiomegaly`; NaN where undefined.
+        intervals: for some of them (low, high).
+        notes: sentences about what the numbers leave out.
+    """
+
+    metrics: dict[str, float] = field(default_factory=dict)
+    intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+
+
+class Evaluator(ABC):
+    """Metrics over predictions. The constructor's first parameter is `data` (`medvl.DataSpec`).
+
+    Attributes:
+        reads: fields it wants beside the predictions.
+        wants: outputs that the objective's `predict` must give.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("labels",)
+    wants: ClassVar[tuple[str, ...]] = ("logits",)
+
+    @abstractmethod
+    def metrics(self) -> tuple[str, ...]:
+        """The flat names that `evaluate` gives, known before any data is read."""
+
+    @abstractmethod
+    def evaluate(self, cases: Cases, intervals: bool = True) -> Result:
+        """All metrics; without `intervals` only the point values (what validation needs)."""
+
+    @abstractmethod
+    def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
+        """(column titles, rows) of text, to print at the end of a run."""

@@ -1,0 +1,1 @@
+"""Encoders, fusions, masks, tokenizers and weights."""

@@ -1,0 +1,1 @@
+"""Objectives that no single paper owns."""

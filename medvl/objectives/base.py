@@ -1,0 +1,49 @@
+"""What an objective is: the losses of a stage, and what it does around an optimiser step."""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from torch import Tensor, nn
+
+from medvl.models.base import Batch, Model
+
+
+class Objective(nn.Module):
+    """What a stage optimises. Modules and buffers of its own (heads, queues) are trained and saved with it.
+
+    The constructor's first parameters may be `model` (`medvl.Model`, weights in place) and `data`
+    (`medvl.DataSpec`), in any order and each optional; keyword-only parameters are the YAML's.
+
+    Attributes:
+        views: names of the radiograph views it wants in the batch; empty where it looks at no image.
+        reads: other fields it wants, e.g. `labels`.
+        needs: features it asks of the model.
+        requires: capabilities of a slot, e.g. {"image": ("masked_tokens",)}.
+        predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
+    """
+
+    views: ClassVar[tuple[str, ...]] = ("image",)
+    reads: ClassVar[tuple[str, ...]] = ()
+    needs: tuple[str, ...] = ()
+    requires: ClassVar[dict[str, tuple[str, ...]]] = {}
+    predicts: ClassVar[tuple[str, ...]] = ()
+
+    def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Named scalar losses; the stage minimises their sum."""
+        raise NotImplementedError
+
+    def before_step(self, model: Model) -> None:
+        """Once before an optimiser step's first micro-batch, e.g. the momentum move of a key encoder."""
+
+    def after_step(self, model: Model) -> None:
+        """Once after an optimiser step, whatever the accumulation, e.g. filling a queue."""
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Per-case outputs (B, ...) for evaluators."""
+        raise NotImplementedError
+
+    def exports(self, model: Model) -> dict[str, nn.Module]:
+        """Modules that later stages and other programs can load, by name."""
+        slots = {"image": model.image, "text": model.text, "fusion": model.fusion}
+        return {name: module for name, module in slots.items() if module is not None}

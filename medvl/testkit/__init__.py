@@ -1,0 +1,1 @@
+"""Suites that a plugin author inherits to have a component graded."""
