@@ -1,0 +1,6 @@
+"""`python -m medvl`, the same as `medvl`."""
+
+from medvl.cli.main import main
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,70 @@
+"""`medvl describe NAME`, or `medvl describe KIND NAME` where a name stands for several things."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from medvl.cli.options import plugin_option
+from medvl.config.schema import parameters_of, spell
+from medvl.errors import UnknownName, unknown
+from medvl.plugins import Plugins
+from medvl.registry import KINDS, Entry
+
+CONTRACT = ("modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants")
+
+
+@click.command(help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed.")
+@click.argument("names", nargs=-1, required=True, metavar="[KIND] NAME")
+@plugin_option
+def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
+    """Everything about one name."""
+    plugins = Plugins(plugin_files)
+    if len(names) > 2 or (len(names) == 2 and names[0] not in KINDS):
+        raise click.UsageError(f"give NAME, or KIND NAME with KIND one of {', '.join(KINDS)}")
+    found = [plugins.get(names[0], names[1])] if len(names) == 2 else _find(plugins, names[0])
+    for index, entry in enumerate(found):
+        if index:
+            click.echo()
+        _show(entry)
+
+
+def _find(plugins: Plugins, name: str) -> list[Entry]:
+    found = plugins.registry.find(name)
+    if found:
+        return found
+    for kind in KINDS:  # a broken or disabled plugin may claim the name: its own error says more
+        try:
+            plugins.get(kind, name)
+        except UnknownName:
+            continue
+    raise UnknownName(unknown("component", name, {entry.name for entry in plugins.registry}))
+
+
+def _show(entry: Entry) -> None:
+    target = entry.load()
+    click.secho(f"{entry.kind} {entry.name}", bold=True, nl=False)
+    click.echo(f"  (plugin {entry.plugin}, {entry.place})")
+    click.echo("\n" + entry.doc.strip() + "\n")
+    parameters = parameters_of(target)
+    click.secho("parameters" if parameters else "no parameters", bold=True)
+    width = max((len(name) for name in parameters), default=0)
+    for parameter in parameters.values():
+        default = "required" if parameter.required else f"default {_plain(parameter.default)}"
+        click.echo(f"  {parameter.name:<{width}}  {spell(parameter.annotation)}; {default}")
+    contract = {word: _plain(value) for word in CONTRACT if (value := getattr(target, word, None)) and not isinstance(value, property)}
+    if contract:
+        click.secho("contract", bold=True)
+        for word, value in contract.items():
+            click.echo(f"  {word:<12}  {value}")
+
+
+def _plain(value: Any) -> str:
+    if value is None:
+        return "none"
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(v)}" for key, v in value.items())
+    if isinstance(value, tuple | list | set | frozenset):
+        return ", ".join(str(item) for item in value) or "none"
+    return str(value).lower() if isinstance(value, bool) else str(value)

@@ -1,0 +1,39 @@
+"""What several verbs share: the experiment's file, its overrides, and one-file plugins."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from medvl.config.experiment import Experiment
+    from medvl.plugins import Plugins
+
+plugin_option = click.option(
+    "--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a one-file plugin; may be given several times."
+)
+
+
+def experiment_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
+    """FILE, then any number of key=value overrides, and --plugin."""
+    command = plugin_option(command)
+    command = click.argument("overrides", nargs=-1, metavar="[KEY=VALUE]...")(command)
+    return click.argument("file", type=click.Path(path_type=Path))(command)
+
+
+def load_experiment(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> tuple[Experiment, Plugins]:
+    """The resolved experiment and the plugins it was resolved with.
+
+    Raises:
+        MedvlError: with file, line and key.
+    """
+    from medvl.config.experiment import plugin_requests, read_tree, resolve
+    from medvl.plugins import Plugins
+
+    tree = read_tree(file, overrides)
+    files, required = plugin_requests(tree, plugin_files)
+    plugins = Plugins(files, required)
+    return resolve(tree, plugins), plugins

@@ -1,0 +1,151 @@
+"""Laying one tree over another: `extends`, and overrides from the command line.
+
+A mapping with a `name` is a component slot. Laid over by another name it starts afresh, since the old parameters
+belong to the old component; `fusion: concat` is short for `fusion: {name: concat}`.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from medvl.config.source import KeyPath, Origin, Tree, parse_value, read_yaml, value_at
+from medvl.errors import ConfigError, nearest
+
+ROOT_KEYS = (
+    "medvl", "name", "extends", "seed", "plugins", "stages", "data_root", "runs", "device", "devices", "precision",
+    "compile", "assume", "report",
+)  # fmt: skip
+STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
+MODEL_SLOTS = ("image", "text", "fusion")
+
+
+def load_tree(path: Path, seen: tuple[Path, ...] = ()) -> Tree:
+    """A file laid over what it extends.
+
+    Raises:
+        ConfigError: see `read_yaml`; or files that extend each other.
+    """
+    path = path.resolve()
+    if path in seen:
+        raise ConfigError(f"{seen[-1].name}: extends itself: {' -> '.join(p.name for p in (*seen, path))}")
+    tree = read_yaml(path)
+    parent = tree.values.get("extends")
+    if parent is None:
+        return tree
+    if not isinstance(parent, str):
+        raise ConfigError(f"{tree.place(('extends',))}: expected the path of one file, found {parent!r}")
+    base_path = path.parent / parent
+    if not base_path.is_file():
+        raise ConfigError(f"{tree.place(('extends',))}: no such file: {base_path}")
+    base = load_tree(base_path, (*seen, path))
+    lay_over(base, tree, ())
+    base.values.pop("extends", None)
+    return base
+
+
+def lay_over(base: Tree, over: Tree, path: KeyPath) -> None:
+    """Lay every value of `over` below `path` over `base`, in place."""
+    for key, value in _get(over.values, path).items():
+        here = (*path, key)
+        origin = over.origin(here)
+        old = _get(base.values, path).get(key)
+        if isinstance(value, dict) and isinstance(old, dict) and not _other_component(old, value, here):
+            base.history.setdefault(here, []).append((value, origin))
+            lay_over(base, over, here)
+        else:
+            put(base, here, value, origin)
+            for below, written in over.history.items():
+                if below[: len(here)] == here and below != here:
+                    base.history[below] = list(written)
+
+
+def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
+    """Set one value; a scalar put on a component slot is the component's name, null takes the key away."""
+    parent = tree.values
+    for part in path[:-1]:
+        child = parent[part] if isinstance(parent, list) else parent.setdefault(part, {})  # type: ignore[index,arg-type]
+        if isinstance(child, str) and child and isinstance(parent, dict):
+            child = parent[part] = {"name": child}  # type: ignore[index]
+        parent = child
+    key = path[-1]
+    old = parent.get(key) if isinstance(parent, dict) else None  # type: ignore[union-attr]
+    if isinstance(old, dict) and "name" in old and isinstance(value, str):
+        value = {"name": value} if old["name"] != value else old
+    if not isinstance(value, dict) or _other_component(old, value, path):
+        for below in [p for p in tree.history if p[: len(path)] == path and p != path]:
+            del tree.history[below]
+    parent[key] = value  # type: ignore[index]
+    tree.history.setdefault(path, []).append((value, origin))
+
+
+def apply_override(tree: Tree, text: str) -> None:
+    """Apply `finetune.fusion=concat`. `stages.` and `model.` may be left out; without a stage, it means every stage.
+
+    Raises:
+        ConfigError: no `=`, or a path that leads nowhere; the message gives the nearest.
+    """
+    path_text, separator, value_text = text.partition("=")
+    if not separator or not path_text.strip():
+        raise ConfigError(f"command line '{text}': an override is written key=value, e.g. finetune.optim.lr=1e-4")
+    origin = Origin(f"command line '{text}'", Path.cwd())
+    value = parse_value(value_text)
+    for path in _targets(tree, path_text.strip(), text):
+        old = value_at(tree.values, path)
+        if isinstance(value, dict) and isinstance(old, dict) and not _other_component(old, value, path):
+            for key, part in value.items():
+                put(tree, (*path, key), part, origin)
+        else:
+            put(tree, path, value, origin)
+
+
+def _targets(tree: Tree, path_text: str, text: str) -> list[KeyPath]:
+    parts: list[str | int] = []
+    for piece in path_text.replace("[", ".").replace("]", "").split("."):
+        parts.append(int(piece) if piece.isdigit() else piece)
+    stages = tree.values.get("stages")
+    stages = stages if isinstance(stages, dict) else {}
+    if parts[0] == "stages":
+        parts = parts[1:]
+    elif parts[0] in ROOT_KEYS:
+        return [tuple(parts)]
+    if not parts:
+        raise ConfigError(f"command line '{text}': say which stage: {', '.join(stages)}")
+    if parts[0] in stages:
+        if len(parts) == 1:
+            return [("stages", parts[0])]
+        rest = _in_stage(parts[1:])
+        if rest is None:
+            raise ConfigError(_nowhere(text, str(parts[1]), [*STAGE_KEYS, *MODEL_SLOTS]))
+        return [("stages", parts[0], *rest)]
+    rest = _in_stage(parts)
+    if rest is None:
+        raise ConfigError(_nowhere(text, str(parts[0]), [*stages, *STAGE_KEYS, *MODEL_SLOTS, *ROOT_KEYS]))
+    slot = rest[:2] if rest[0] in ("model", "views") else rest[:1]
+    having = [name for name in stages if value_at(stages[name], slot) is not None]
+    if not having:
+        raise ConfigError(f"command line '{text}': no stage has '{'.'.join(map(str, slot))}'. stages: {', '.join(stages)}")
+    return [("stages", name, *rest) for name in having]
+
+
+def _in_stage(parts: list[str | int]) -> KeyPath | None:
+    if parts[0] in MODEL_SLOTS:
+        return ("model", *parts)
+    return tuple(parts) if parts[0] in STAGE_KEYS else None
+
+
+def _nowhere(text: str, word: str, known: list[str]) -> str:
+    return f"command line '{text}': unknown key '{word}'.{nearest(word, known)} known: {', '.join(known)}"
+
+
+def _other_component(old: Any, new: Any, path: KeyPath) -> bool:
+    """True where `new` names another component than `old` (the root's `name` names the experiment)."""
+    if not path or not isinstance(old, dict) or not isinstance(new, dict):
+        return False
+    return "name" in new and "name" in old and old["name"] != new["name"]
+
+
+def _get(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
+    for part in path:
+        values = values[part]  # type: ignore[index]
+    return values

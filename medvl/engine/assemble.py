@@ -1,0 +1,74 @@
+"""From a resolved stage to objects: dataset, views, model, objective, evaluators. Works on the meta device too."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from medvl.config.experiment import Stage
+from medvl.contract import DataSpec
+from medvl.data.dataset import Dataset
+from medvl.data.view import View
+from medvl.errors import ConfigError
+from medvl.evaluate.base import Evaluator
+from medvl.models.base import Model
+from medvl.models.tokenizer import Corpus
+from medvl.objectives.base import Objective
+
+
+def build_dataset(stage: Stage) -> Dataset:
+    """The stage's dataset; nothing is read."""
+    return stage.data.build()
+
+
+def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
+    """What is known of the data before it is read.
+
+    Raises:
+        ConfigError: a label or text section that the dataset does not have.
+    """
+    try:
+        labels = stage.selection.label_names(dataset.labels)
+        stage.selection.check_section(dataset.sections)
+    except ConfigError as error:
+        raise ConfigError([f"{stage.data.place}: {problem}" for problem in error.problems]) from error
+    return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))
+
+
+def build_views(stage: Stage) -> dict[str, View]:
+    """The stage's views by name.
+
+    Raises:
+        ConfigError: views of different sizes; one encoder reads them all.
+    """
+    views = {name: component.build() for name, component in stage.views.items()}
+    sizes = {name: view.size for name, view in views.items()}
+    if len(set(sizes.values())) > 1:
+        listed = ", ".join(f"{name} {size}" for name, size in sizes.items())
+        raise ConfigError(f"{stage.place}.views: one encoder reads all views, so they need one size; found {listed}")
+    return views
+
+
+def build_model(stage: Stage, size: int, corpus: Corpus, only: Collection[str] | None = None) -> Model:
+    """The stage's encoders and fusion, weights as the encoders start them.
+
+    Args:
+        stage: the resolved stage.
+        size: side in pixels of what the views give.
+        corpus: texts or tokenizer for the text encoder.
+        only: build these slots and leave the others out.
+    """
+    wanted = [slot for slot in stage.slots if only is None or slot in only]
+    model = Model()
+    for slot in wanted:
+        setattr(model, slot, stage.slots[slot].build(size=size, corpus=corpus, model=model))
+    return model
+
+
+def build_objective(stage: Stage, model: Model, data: DataSpec) -> Objective:
+    """The stage's objective on a model whose weights are in place."""
+    return stage.objective.build(model=model, data=data)
+
+
+def build_evaluators(stage: Stage, data: DataSpec) -> list[Evaluator]:
+    """The stage's evaluators, in order."""
+    return [component.build(data=data) for component in stage.evaluate]

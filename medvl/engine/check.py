@@ -1,0 +1,244 @@
+"""Everything that can be known to be wrong before data is read, found in about a second."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from medvl.config.experiment import Experiment, Stage
+from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, Feature, slot_of, slots_of
+from medvl.data.dataset import Dataset
+from medvl.data.view import View
+from medvl.engine.assemble import build_dataset, build_evaluators, build_model, build_objective, build_views, data_spec
+from medvl.errors import ConfigError, nearest
+from medvl.evaluate.base import Evaluator
+from medvl.models.base import Batch, Model
+from medvl.models.tokenizer import Corpus
+from medvl.objectives.base import Objective
+
+META_BATCH, META_TEXT = 2, 8
+
+
+@dataclass
+class Plan:
+    """What a stage will build and read, and the shapes it will export.
+
+    Attributes:
+        slots: model slots that the objective uses; the others are not built.
+        views: views that the objective wants.
+        reads_text, reads_labels: whether texts and labels are read.
+        size: side in pixels of the views; source: side that the image store must hold.
+        exports: export name -> {tensor name: shape}.
+        notes: sentences worth telling.
+    """
+
+    stage: Stage
+    slots: tuple[str, ...]
+    views: tuple[str, ...]
+    reads_text: bool
+    reads_labels: bool
+    size: int
+    source: int
+    features: dict[str, Feature]
+    exports: dict[str, dict[str, tuple[int, ...]]]
+    parameters: int
+    evaluators: list[Evaluator]
+    notes: list[str] = field(default_factory=list)
+
+
+def check_experiment(experiment: Experiment) -> dict[str, Plan]:
+    """Fields, capabilities, shapes on the meta device, metrics, and where weights start, of every stage.
+
+    Raises:
+        ConfigError: all problems at once.
+    """
+    plans: dict[str, Plan] = {}
+    problems: list[str] = []
+    for stage in experiment.stages.values():
+        try:
+            plans[stage.name] = check_stage(stage, plans)
+        except ConfigError as error:
+            problems += error.problems
+    if problems:
+        raise ConfigError(problems)
+    return plans
+
+
+def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
+    """One stage's plan; `earlier` are the plans of the stages before it."""
+    dataset = build_dataset(stage)
+    data = data_spec(stage, dataset)
+    views = build_views(stage)
+    size = next(iter(views.values())).size if views else 0
+    if "image" in stage.slots and not views:
+        raise ConfigError(f"{stage.place}: the image slot needs a view, e.g. views: {{image: {{name: plain, size: 224}}}}")
+    with torch.device("meta"):
+        model = build_model(stage, size, Corpus())
+        _check_capabilities(stage, model)
+        objective = build_objective(stage, model, data)
+    used = _check_needs(stage, model, objective)
+    wanted_views = tuple(objective.views) if "image" in used or (objective.views and not objective.needs) else ()
+    reads_text = "text" in used
+    reads_labels = "labels" in objective.reads
+    _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
+    evaluators = build_evaluators(stage, data)
+    _check_evaluators(stage, data, objective, evaluators)
+    _dry_run(stage, model, objective, data, views, wanted_views)
+    for slot in ("image", "text", "fusion"):
+        if slot not in used:
+            setattr(model, slot, None)
+    _check_init(stage, model, used, earlier)
+    notes = [f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used]
+    notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
+    return Plan(
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
+        source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
+        exports={name: _shapes(module) for name, module in objective.exports(model).items()},
+        parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()), evaluators=evaluators, notes=notes,
+    )  # fmt: skip
+
+
+def _check_capabilities(stage: Stage, model: Model) -> None:
+    if model.fusion is None:
+        return
+    place = stage.slots["fusion"].place
+    name = stage.slots["fusion"].name
+    for slot in sorted(slots_of(model.fusion.needs)):
+        if slot not in stage.slots:
+            raise ConfigError(f"{place}: fusion '{name}' reads {slot}, and the model has no {slot} slot. add one, or "
+                              f"take a fusion that reads {' and '.join(s for s in stage.slots if s != 'fusion')} alone")  # fmt: skip
+    _check_requires(stage, model, model.fusion.requires, f"{place}: fusion '{name}'")
+
+
+def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, ...]], who: str) -> None:
+    for slot, capabilities in requires.items():
+        encoder = getattr(model, slot)
+        if encoder is None:
+            continue
+        for capability in capabilities:
+            if capability not in encoder.capabilities:
+                raise ConfigError(
+                    f"{who} requires '{capability}' of its {slot} encoder ({CAPABILITIES.get(capability, capability)}), which "
+                    f"'{stage.slots[slot].name}' ({stage.slots[slot].place}) does not have; it has: "
+                    f"{', '.join(sorted(encoder.capabilities)) or 'none'}. `medvl fits {slot} FILE` lists what would fit"
+                )
+
+
+def _check_needs(stage: Stage, model: Model, objective: Objective) -> tuple[str, ...]:
+    """The slots that the objective uses, directly or through the fusion."""
+    given = model.features()
+    for name in objective.needs:
+        if name not in given and name != TEXT_IDS:
+            raise ConfigError(
+                f"{stage.objective.place}: objective '{stage.objective.name}' needs {name}, and the model gives "
+                f"{', '.join(sorted(given)) or 'nothing'}. add the {slot_of(name).replace('joint', 'fusion')} slot"
+            )
+    used = slots_of(tuple(model.expand(objective.needs)))
+    if any(slot_of(name) == "joint" for name in objective.needs):
+        used.add("fusion")
+    _check_requires(stage, model, objective.requires, f"{stage.objective.place}: objective '{stage.objective.name}'")
+    return tuple(slot for slot in ("image", "text", "fusion") if slot in used)
+
+
+def _check_fields(
+    stage: Stage, dataset: Dataset, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...], text: bool, labels: bool
+) -> None:
+    problems = []
+    for name in wanted:
+        if name not in views:
+            problems.append(
+                f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and the stage makes "
+                f"{', '.join(views) or 'none'}.{nearest(name, views)} add e.g. {name}: {{name: plain, size: 224}}"
+            )
+    if text and stage.selection.text is None:
+        known = ", ".join(dataset.sections) or "none"
+        problems.append(f"{stage.data.place}: the model reads text; say which section: text: NAME. sections of '{stage.data.name}': {known}")
+    if labels and not data.labels:
+        problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
+    if problems:
+        raise ConfigError(problems)
+
+
+def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
+    known = ["val/loss"]
+    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
+        missing = [name for name in evaluator.wants if name not in objective.predicts]
+        if missing:
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' wants {', '.join(missing)}, and objective "
+                f"'{stage.objective.name}' predicts {', '.join(objective.predicts) or 'nothing'}"
+            )
+        if "labels" in evaluator.reads and not data.labels:
+            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
+        known += [f"val/{name}" for name in evaluator.metrics()]
+    if stage.stop is not None and stage.stop.metric not in known:
+        raise ConfigError(
+            f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
+            f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
+        )
+
+
+def _dry_run(
+    stage: Stage, model: Model, objective: Objective, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]
+) -> None:
+    """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
+    batch: Batch = {name: torch.empty(META_BATCH, 1, views[name].size, views[name].size, device="meta") for name in wanted}
+    batch["text.ids"] = torch.zeros(META_BATCH, META_TEXT, dtype=torch.int64, device="meta")
+    batch["text.mask"] = torch.ones(META_BATCH, META_TEXT, dtype=torch.bool, device="meta")
+    batch["labels"] = torch.zeros(META_BATCH, len(data.labels), device="meta")
+    batch["rows"] = torch.zeros(META_BATCH, dtype=torch.int64, device="meta")
+    try:
+        losses = objective(model, batch)
+    except NotImplementedError:  # an operation that needs values, which meta tensors do not have
+        return
+    except Exception as error:
+        error.add_note(f"in a dry run on the meta device of {stage.objective.place}: objective '{stage.objective.name}'")
+        raise
+    for name, value in losses.items():
+        if not isinstance(value, Tensor) or value.ndim:
+            shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
+            raise ConfigError(f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, found {shape}")
+
+
+def _check_init(stage: Stage, model: Model, used: tuple[str, ...], earlier: dict[str, Plan]) -> None:
+    for slot in used:
+        component = stage.slots[slot]
+        if component.init is None:
+            continue
+        parent, _, export = component.init.partition(".")
+        if Path(component.init).suffix in (".safetensors", ".pt", ".pth", ".ckpt", ".bin"):
+            if not Path(component.init).is_file():
+                raise ConfigError(f"{component.place}.init: no such file: {component.init}")
+            continue
+        if parent not in earlier:
+            raise ConfigError(
+                f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} earlier stages: "
+                f"{', '.join(earlier) or 'none'}; or give a .safetensors or .pt file"
+            )
+        exports = earlier[parent].exports
+        if export not in exports:
+            raise ConfigError(f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} it exports: {', '.join(exports)}")
+        differing = _first_difference(exports[export], _shapes(getattr(model, slot)))
+        if differing:
+            raise ConfigError(
+                f"{component.place}.init: the weights of '{component.init}' do not fit this {slot}: {differing}. "
+                f"give both stages the same encoder and parameters, or init: null"
+            )
+
+
+def _first_difference(given: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> str:
+    for name, shape in wanted.items():
+        if name not in given:
+            return f"it has no tensor '{name}'"
+        if given[name] != shape:
+            if "word_embeddings" in name or "tok_embeddings" in name:
+                continue  # the vocabulary's size is known only once the tokenizer is there
+            return f"'{name}' is {list(given[name])} there and {list(shape)} here"
+    return ""
+
+
+def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}

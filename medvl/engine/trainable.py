@@ -1,0 +1,25 @@
+"""Model and objective as the one module that is wrapped, trained and saved."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+
+from medvl.models.base import Batch, Model
+from medvl.objectives.base import Objective
+
+
+class Trainable(nn.Module):
+    """Calling it gives the losses of a batch."""
+
+    def __init__(self, model: Model, objective: Objective) -> None:
+        super().__init__()
+        self.model = model
+        self.objective = objective
+
+    def forward(self, batch: Batch) -> dict[str, Tensor]:
+        """Named scalar losses."""
+        return self.objective(self.model, batch)
+
+    def predict(self, batch: Batch) -> dict[str, Tensor]:
+        """What evaluators read."""
+        return self.objective.predict(self.model, batch)

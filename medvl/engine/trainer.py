@@ -1,0 +1,249 @@
+"""The training loop: steps, accumulation, clipping, validation, early stopping, checkpoints. Nothing else."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.optim import Optimizer
+
+from medvl.config.sections import Budget, Stop
+from medvl.engine.checkpoint import save_best, save_checkpoint
+from medvl.engine.interrupt import Interrupted, InterruptGuard
+from medvl.engine.trainable import Trainable
+from medvl.models.base import Batch
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+LOG_EVERY = 20  # steps between readings from the device
+
+
+class Reporter(Protocol):
+    """Where the loop's numbers go."""
+
+    def log(self, step: int, epoch: float, metrics: dict[str, float]) -> None:
+        """Keep these values of this step."""
+
+    def advance(self, steps: int, **shown: float) -> None:
+        """Show that so many steps are done."""
+
+
+@dataclass
+class Progress:
+    """How far a stage is; a part of every checkpoint.
+
+    Attributes:
+        step: optimiser steps done.
+        best_step, best_value: of the stopping metric; None before the first validation.
+        finished: no step is left, by budget or by early stopping.
+    """
+
+    step: int = 0
+    best_step: int | None = None
+    best_value: float | None = None
+    finished: bool = False
+
+
+class Trainer:
+    """Trains a stage from wherever its checkpoint left it.
+
+    Args:
+        fabric: device, precision, processes.
+        trainable: model and objective, as Fabric wrapped them.
+        optimizer: as Fabric wrapped it; its groups' rates are the base rates.
+        schedule: step -> factor of the base rates.
+        budget: batch size, accumulation, clipping, and how often to validate and save.
+        stop: which validation metric selects and stops, if any.
+        total_steps, steps_per_epoch: of this stage.
+        validate: gives the validation metrics `val/...`, or None where there is nothing to validate.
+        reporter: log and progress.
+        folder: where checkpoints go.
+    """
+
+    def __init__(
+        self, fabric: Fabric, trainable: Any, optimizer: Any, schedule: Callable[[int], float], budget: Budget, stop: Stop | None,
+        total_steps: int, steps_per_epoch: int, validate: Callable[[], dict[str, float]] | None, reporter: Reporter, folder: Path,
+    ) -> None:  # fmt: skip
+        self.fabric, self.trainable, self.optimizer, self.schedule = fabric, trainable, optimizer, schedule
+        self.raw: Trainable = trainable.module
+        self.budget, self.stop = budget, stop
+        self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
+        self.validate_every = budget.validate_every or steps_per_epoch
+        self.validate, self.reporter, self.folder = validate, reporter, folder
+        self.base_rates = [group["lr"] for group in _plain(optimizer).param_groups]
+        self.progress = Progress()
+        self._sums: dict[str, Tensor] = {}
+        self._summed = 0
+
+    def fit(self, batches: Iterator[list[Batch]], guard: InterruptGuard) -> None:
+        """Train to the end of the budget or to an early stop.
+
+        Raises:
+            Interrupted: asked to stop; a checkpoint of the last step is written.
+            CheckpointError: a checkpoint could not be written.
+            FloatingPointError: the loss is no longer finite.
+        """
+        self.trainable.train()
+        saved_at = time.monotonic()
+        while not self.progress.finished:
+            self._step(next(batches))
+            step = self.progress.step
+            due = step % self.validate_every == 0 or step == self.total_steps
+            if step % LOG_EVERY == 0 or step == self.total_steps or due:
+                self._log()
+            if due and self.validate is not None:
+                self._validate()
+            self.progress.finished = self.progress.finished or step >= self.total_steps
+            asked, late = self._agree(guard.asked, time.monotonic() - saved_at > self.budget.checkpoint_seconds)
+            if asked or late or self.progress.finished or (due and self.validate is not None):
+                self.save()
+                saved_at = time.monotonic()
+            if asked and not self.progress.finished:
+                raise Interrupted
+
+    def _step(self, micro_batches: list[Batch]) -> None:
+        factor = self.schedule(self.progress.step)
+        for group, rate in zip(_plain(self.optimizer).param_groups, self.base_rates, strict=True):
+            group["lr"] = rate * factor
+        self.raw.objective.before_step(self.raw.model)
+        for index, batch in enumerate(micro_batches):
+            last = index == len(micro_batches) - 1
+            with self.fabric.no_backward_sync(self.trainable, enabled=not last):
+                losses = self.trainable(batch)
+                total = torch.stack(list(losses.values())).sum() / len(micro_batches)
+                self.fabric.backward(total)
+            self._accumulate(losses, len(micro_batches))
+        if self.budget.clip_norm is not None:
+            self.fabric.clip_gradients(self.trainable, self.optimizer, max_norm=self.budget.clip_norm, error_if_nonfinite=False)
+        self.optimizer.step()
+        self.optimizer.zero_grad(set_to_none=True)
+        self.raw.objective.after_step(self.raw.model)
+        self.progress.step += 1
+        self._summed += 1
+        self.reporter.advance(1)
+
+    def _accumulate(self, losses: dict[str, Tensor], parts: int) -> None:
+        """Sums stay on the device until the next log."""
+        for name, value in losses.items():
+            share = value.detach().float() / parts
+            self._sums[name] = self._sums[name] + share if name in self._sums else share
+
+    def _log(self) -> None:
+        if not self._summed:
+            return
+        means = {name: value.item() / self._summed for name, value in self._sums.items()}
+        if not all(np.isfinite(list(means.values()))):
+            raise FloatingPointError(
+                f"the loss is no longer finite at step {self.progress.step}: {means}. lower the learning rate, or set "
+                f"budget.clip_norm; the checkpoint of the last good step is in {self.folder}"
+            )
+        metrics = {f"train/{name}": value for name, value in means.items()}
+        metrics["train/lr"] = _plain(self.optimizer).param_groups[0]["lr"]
+        if len(means) > 1:
+            metrics["train/total"] = sum(means.values())
+        self.reporter.log(self.progress.step, self.epoch, metrics)
+        self.reporter.advance(0, loss=sum(means.values()))
+        self._sums, self._summed = {}, 0
+
+    def _validate(self) -> None:
+        assert self.validate is not None
+        self.trainable.eval()
+        with torch.no_grad():
+            metrics = self.validate()
+        self.trainable.train()
+        self.reporter.log(self.progress.step, self.epoch, metrics)
+        if self.stop is None:
+            return
+        value = metrics[self.stop.metric]
+        if self.stop.better(value, self.progress.best_value):
+            self.progress.best_value, self.progress.best_step = value, self.progress.step
+            if self.fabric.is_global_zero:
+                save_best(self.folder, {"step": self.progress.step, "trainable": self.raw.state_dict()})
+        since = self.progress.step - (self.progress.best_step or 0)
+        if self.stop.patience_steps is not None and since >= self.stop.patience_steps:
+            self.progress.finished = True
+
+    @property
+    def epoch(self) -> float:
+        """Passes over the training cases so far."""
+        return self.progress.step / self.steps_per_epoch
+
+    def save(self) -> None:
+        """Write a checkpoint from which this run goes on as if it had never stopped."""
+        randomness = self._random_states()
+        if self.fabric.is_global_zero:
+            save_checkpoint(
+                self.folder,
+                {
+                    "progress": vars(self.progress).copy(),
+                    "trainable": self.raw.state_dict(),
+                    "optimizer": _plain(self.optimizer).state_dict(),
+                    "random": randomness,
+                    "sums": {name: value.cpu() for name, value in self._sums.items()},
+                    "summed": self._summed,
+                },
+            )
+        self.fabric.barrier()
+
+    def load(self, state: dict[str, Any]) -> None:
+        """Take up a checkpoint's state."""
+        self.progress = Progress(**state["progress"])
+        self.raw.load_state_dict(state["trainable"])
+        _plain(self.optimizer).load_state_dict(state["optimizer"])
+        self._sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
+        self._summed = state["summed"]
+        states = state["random"]
+        self._set_random_state(states[self.fabric.global_rank % len(states)])
+
+    def _random_states(self) -> list[dict[str, Any]]:
+        """Every process's random states, in rank order."""
+        own: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
+        name, keys, *rest = np.random.get_state()
+        own["numpy"] = (name, torch.from_numpy(np.asarray(keys, np.int64)), *rest)
+        if self.fabric.device.type == "cuda":
+            own["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        if self.fabric.world_size == 1:
+            return [own]
+        gathered: list[Any] = [None] * self.fabric.world_size
+        torch.distributed.all_gather_object(gathered, own)
+        return gathered
+
+    def _set_random_state(self, state: dict[str, Any]) -> None:
+        torch.set_rng_state(state["torch"])
+        random.setstate(state["python"])
+        name, keys, *rest = state["numpy"]
+        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
+        if "cuda" in state and self.fabric.device.type == "cuda":
+            torch.cuda.set_rng_state(state["cuda"], self.fabric.device)
+
+    def _agree(self, *flags: bool) -> list[bool]:
+        """Each flag as true where it is on any process, so that all save and stop at the same step.
+
+        Several processes ask each other only at log intervals: a message at every step would cost more than it is worth.
+        """
+        if self.fabric.world_size == 1:
+            return list(flags)
+        if self.progress.step % LOG_EVERY and not self.progress.finished:
+            return [False] * len(flags)
+        raised = self.fabric.all_reduce(torch.tensor([float(f) for f in flags], device=self.fabric.device), reduce_op="sum")
+        return [bool(value > 0) for value in raised]
+
+
+def seed_everything(seed: int) -> None:
+    """Seed every generator that a component might draw from."""
+    random.seed(seed)
+    np.random.seed(seed % 2**32)
+    torch.manual_seed(seed)
+
+
+def _plain(optimizer: Any) -> Optimizer:
+    """The optimiser behind Fabric's wrapper."""
+    return getattr(optimizer, "optimizer", optimizer)

@@ -1,0 +1,1 @@
+"""What a run leaves: manifest, predictions, tables, pictures."""
