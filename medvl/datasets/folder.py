@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -20,6 +20,8 @@ from medvl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
     from collections.abc import Callable
+
+T = TypeVar("T")
 
 STAT_THREADS, STAT_CHUNK = 16, 1024  # asking a network file system for a file's size waits, so many ask at once
 
@@ -115,18 +117,19 @@ class Folder(Dataset):
         for name in self._label_columns:
             columns[LABEL_PREFIX + name] = self._parsed(labels_of_cells, cells, name)
         if self._label_list_column is not None:
-            lists = cells.column(self._label_list_column)
-            named = labels_in_lists(lists, self._label_names, self._label_separator)
+            parse = partial(labels_in_lists, names=self._label_names, separator=self._label_separator)
+            named = self._parsed(parse, cells, self._label_list_column)
             columns |= {LABEL_PREFIX + name: column for name, column in named.items()}
         return pa.table(columns)
 
-    def _parsed(self, parse: Callable[[pa.ChunkedArray], pa.Array], cells: pa.Table, name: str) -> pa.Array:
-        """A parsed column; what a cell is refused for is raised with its line."""
-        column = cells.column(name)
+    def _parsed(self, parse: Callable[[pa.ChunkedArray], T], cells: pa.Table, name: str) -> T:
+        """What a column means; what it is refused for is raised with its place."""
         try:
-            return parse(column)
+            return parse(cells.column(name))
         except BadCell as error:
             raise DataError(f"{self._path}: {self._place(error.row)}, column '{name}': {error}") from None
+        except DataError as error:
+            raise DataError(f"{self._path}: column '{name}': {error}") from None
 
     def _complete(self, cells: pa.Table, name: str) -> pa.ChunkedArray:
         """A column in which no cell may be blank."""

@@ -47,8 +47,13 @@ def _label(cell: str) -> int | None:
     except ValueError:
         number = UNKNOWN
     if number not in (1, 0, -1):
-        raise DataError(f"'{cell[:40]}' is not a label. allowed: 1, 0, -1, blank, true, false")
+        raise DataError(f"{_quoted(cell)} is not a label. allowed: 1, 0, -1, blank, true, false")
     return int(number)
+
+
+def _quoted(cell: str) -> str:
+    """A short cell as it is; of a longer one, which may be a report, only its length."""
+    return f"'{cell}'" if len(cell) <= 20 else f"a text of {len(cell)} characters"
 
 
 def splits_of_cells(column: pa.ChunkedArray) -> pa.Array:
@@ -63,7 +68,7 @@ def splits_of_cells(column: pa.ChunkedArray) -> pa.Array:
 
 def _split(cell: str) -> str:
     if cell.lower() not in SPLIT_SPELLINGS:
-        raise DataError(unknown("split", cell[:40], SPLIT_SPELLINGS))
+        raise DataError(f"{_quoted(cell)} is not a split. allowed: {', '.join(SPLIT_SPELLINGS)}")
     return SPLIT_SPELLINGS[cell.lower()]
 
 
