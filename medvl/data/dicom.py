@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -12,6 +13,9 @@ from medvl.errors import DataError
 
 if TYPE_CHECKING:
     from pydicom import Dataset as Header
+
+# pydicom logs a traceback for every decoder that fails; the errors raised here say as much in a sentence.
+logging.getLogger("pydicom").setLevel(logging.CRITICAL)
 
 PLUGINS = "pip install 'medvl[dicom]'"
 
