@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -147,20 +147,19 @@ class ImageStore:
         if not 0 <= int(rows.min()) <= int(rows.max()) < len(self):
             raise IndexError(f"rows {rows.min()}..{rows.max()} asked of a store of {len(self)} images")
         if (np.diff(rows // SHARD_IMAGES) >= 0).all():
-            self._gather(rows, out)
+            for shard, local, part in self._parts(rows):
+                np.take(shard, local, axis=0, out=out[part], mode="clip")  # "raise" would copy twice
         else:
             order = np.argsort(rows, kind="stable")
-            ascending = aligned_empty(out.shape)
-            self._gather(rows[order], ascending)
-            np.take(ascending, np.argsort(order), axis=0, out=out, mode="clip")
+            for shard, local, part in self._parts(rows[order]):
+                out[order[part]] = shard[local]
         return out
 
-    def _gather(self, rows: np.ndarray, out: np.ndarray) -> None:
-        """Fill `out` with `rows`, (B,) and at least one, that go through the shards in order."""
+    def _parts(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray, slice]]:
+        """Of rows that go through the shards in order: each shard, the places asked of it, and which rows these are."""
         numbers, starts = np.unique(rows // SHARD_IMAGES, return_index=True)
         for number, start, end in zip(numbers, starts, [*starts[1:], len(rows)], strict=True):
-            local = rows[start:end] - number * SHARD_IMAGES
-            np.take(self._shards[number], local, axis=0, out=out[start:end], mode="clip")  # "raise" would copy twice
+            yield self._shards[number], rows[start:end] - number * SHARD_IMAGES, slice(start, end)
 
     def verify(self) -> list[Path]:
         """Read every shard and give those that differ from their checksum; `build_store(verify=True)` mends them."""
