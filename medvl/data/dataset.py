@@ -61,6 +61,13 @@ class Dataset(ABC):
                 images.append(error)
         return images
 
+    def missing(self, references: list[str]) -> list[int]:
+        """Positions of the references that cannot be read because nothing is there; found without decoding.
+
+        The store asks before hours of decoding. Override where images are files.
+        """
+        return []
+
     @abstractmethod
     def fingerprint(self) -> str:
         """A short hash that changes whenever the table or the pixels could have changed."""
