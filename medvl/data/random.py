@@ -23,8 +23,8 @@ def mix64(values: np.ndarray) -> np.ndarray:
 
 
 def keys(count: int, *parts: int | str) -> np.ndarray:
-    """`count` (at most 8) independent uint64 keys from any numbers and names, the same on every machine."""
-    digest = hashlib.blake2b(repr(parts).encode(), digest_size=8 * count).digest()
+    """`count` independent uint64 keys from any numbers and names, the same on every machine."""
+    digest = hashlib.shake_128(repr(parts).encode()).digest(8 * count)
     return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
 
 
