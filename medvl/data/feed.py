@@ -74,7 +74,7 @@ class Feeder:
         if views and cases.images is None:
             raise ConfigError(f"the views {', '.join(sorted(views))} want radiographs, and the data has none")
         self.cases = cases
-        self.device = torch.device(device)
+        self.device = _with_index(torch.device(device))
         self.views = {name: view.to(self.device) for name, view in views.items()}
         self.batch_size = batch_size
         self.seed = seed
@@ -142,7 +142,8 @@ class Feeder:
     def _packets(self, plan: Iterator[tuple[int, np.ndarray]], views: dict[str, View]) -> Iterator[_Packet]:
         """Runs in the thread. NumPy only: intra-op threads of torch would fight with those of the training step."""
         if self.device.type == "cuda":
-            torch.cuda.set_device(self.device)  # per thread; pinning would else open a context on the first device
+            # the current device is a thread's own; without this, pinning would open a context on the first one
+            torch.cuda.set_device(self.device)
         for epoch, positions in plan:
             rows = self.cases.rows[positions]
             yield _Packet(
@@ -206,3 +207,10 @@ class Feeder:
     def _read(self, rows: np.ndarray) -> np.ndarray:
         assert self.cases.images is not None  # views without radiographs are refused at construction
         return self.cases.images.read(rows)
+
+
+def _with_index(device: torch.device) -> torch.device:
+    """`cuda` -> `cuda:0`, whichever is current."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

@@ -31,7 +31,7 @@ def warp(
     # Not affine_grid: it is a matrix product, which TF32 or autocast would round to a tenth of a pixel, and which
     # may round differently from one batch size to the next. These products are element by element.
     steps = torch.arange(size, device=images.device, dtype=torch.float32) + 0.5
-    across = torch.as_tensor(window, device=images.device, dtype=torch.float32).reshape(-1, 1) * (steps / size)
+    across = steps * ((window[:, None] if isinstance(window, Tensor) else window) / size)  # (W,) or (B, W)
     x = (across + (left[:, None] - side / 2))[:, None, :]  # (B, 1, W) pixels from the centre of the radiograph
     y = (across + (top[:, None] - side / 2))[:, :, None]  # (B, H, 1)
     radians = torch.deg2rad(angle.float())

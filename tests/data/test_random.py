@@ -1,6 +1,6 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medvl.data.random import SampleRandom, mix64
@@ -57,6 +57,7 @@ def test_integers_hit_every_value_evenly():
     assert ((counts - expected) ** 2 / expected).sum() < 85  # 32 degrees of freedom: p = 1e-6
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**40), min_size=1, max_size=20), st.integers(0, 2**63), st.integers(0, 10**6))
 def test_a_sample_has_its_numbers_in_any_company(indices, seed, epoch):
     together = draws(seed, epoch, np.array(indices))
