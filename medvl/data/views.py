@@ -14,6 +14,8 @@ from medvl.data.view import View
 from medvl.data.warp import resized, warp
 from medvl.errors import ConfigError
 
+_CPU_PIECE = 8  # radiographs at a time for each CPU thread: they stay in its cache, half the time of a batch of 64
+
 
 class _Radiograph(View):
     """What the views share: the sides, the centre crop, and the normalisation `(x / 255 - mean) / std`.
@@ -35,6 +37,17 @@ class _Radiograph(View):
         self.std = std
         self.working = round(size / crop)
         self.source = self.working if source is None else source
+
+    def forward(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        """(B, S, S) uint8 and what `draw` gave, on the same device -> (B, 1, size, size) float32."""
+        piece = _CPU_PIECE * torch.get_num_threads()
+        if images.device.type != "cpu" or len(images) <= piece:
+            return self._seen(images, parameters)
+        pieces = [slice(start, start + piece) for start in range(0, len(images), piece)]
+        return torch.cat([self._seen(images[p], {name: v[p] for name, v in parameters.items()}) for p in pieces])
+
+    def _seen(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        raise NotImplementedError
 
     def fixed(self) -> View:
         """The whole radiograph, or its centre where the recipe crops, normalised alike."""
@@ -72,8 +85,7 @@ class Plain(_Radiograph):
         """Nothing to draw."""
         return {}
 
-    def forward(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """(B, S, S) uint8 -> (B, 1, size, size) float32."""
+    def _seen(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         return self._normalised(self._centre(self._scaled(images)))
 
     def fixed(self) -> View:
@@ -115,8 +127,7 @@ class _Augmented(_Radiograph):
                 drawn[name] = random.uniform(name, 1 - change, 1 + change)
         return drawn
 
-    def forward(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
-        """(B, S, S) uint8 and what `draw` gave, on the same device -> (B, 1, size, size) float32."""
+    def _seen(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         scaled = self._scaled(images)
         if "angle" in parameters:
             geometry = {name: parameters[name] for name in ("angle", "flip", "left", "top")}
