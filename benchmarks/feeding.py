@@ -8,7 +8,8 @@ Both read the same memory-mapped uint8 file of decoded radiographs and give the 
   DataLoader that collates float32 samples of three channels.
 - augmented: flip, rotation and crop included. Feeder on `--device`, against torchvision transforms per sample.
 
-The contenders take turns within one process; the figure to trust is the median of the ratios of a round.
+The contenders take turns within one process; the figure to trust is the median of the ratios of a round. On a busy
+machine without a GPU set OMP_NUM_THREADS=1: threads of one operation that wait for each other cost more than they give.
 """
 
 import argparse

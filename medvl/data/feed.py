@@ -17,9 +17,10 @@ from medvl.data.prefetch import prefetch
 from medvl.data.random import SampleRandom
 from medvl.data.view import View
 from medvl.errors import ConfigError
-from medvl.models.base import Batch
 
-__all__ = ["CaseArrays", "Feeder", "ImageReader", "TokenArrays"]
+__all__ = ["Batch", "CaseArrays", "Feeder", "ImageReader", "TokenArrays"]
+
+Batch = dict[str, Tensor]
 
 _UPLOAD = 1024  # radiographs read at a time while the store moves to the device
 
