@@ -87,7 +87,7 @@ class Feeder:
         """Optimiser steps of an epoch: whole batches; one smaller batch where there are fewer cases than that."""
         return max(1, len(self.cases) // self.batch_size)
 
-    def train(self, start_step: int = 0) -> Iterator[list[Batch]]:
+    def train(self, start_step: int = 0) -> Generator[list[Batch], None, None]:
         """Endless: the `accumulate` micro-batches of optimiser step `start_step`, of the next one, and so on.
 
         Raises:
