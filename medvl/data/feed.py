@@ -1,0 +1,217 @@
+"""From cases to batches on the device: a thread gathers whole uint8 batches ahead, the device augments them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterator
+from contextlib import closing
+from dataclasses import dataclass
+from itertools import count, islice
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from medvl.data.cases import CaseArrays, ImageReader, TokenArrays
+from medvl.data.order import EpochOrder
+from medvl.data.prefetch import prefetch
+from medvl.data.random import SampleRandom
+from medvl.data.view import View
+from medvl.errors import ConfigError
+
+__all__ = ["Batch", "CaseArrays", "Feeder", "ImageReader", "TokenArrays"]
+
+Batch = dict[str, Tensor]
+
+_UPLOAD = 1024  # radiographs read at a time while the store moves to the device
+
+
+@dataclass(frozen=True)
+class _Packet:
+    """What the thread prepares of a batch, all on the host: `images` are radiographs, or their places on the device."""
+
+    host: dict[str, Tensor]
+    moved: dict[str, Tensor]
+    images: Tensor | None
+    parameters: dict[str, dict[str, Tensor]]
+
+
+class Feeder:
+    """Batches of cases, in an order and with pixels that depend on the seed alone.
+
+    An optimiser step's cases are the same whatever `world` and `accumulate`: each process and micro-batch takes its
+    fixed slice of them. A batch is a dict of
+
+    - one float32 (B, 1, size, size) tensor per view, under the view's name;
+    - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
+    - `labels` (B, K) float32, where they have labels;
+    - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
+      from a device would stall it.
+
+    Args:
+        cases: what to feed.
+        views: name -> view; each gets its own random parameters, keyed by its name. Empty where no image is wanted.
+        batch_size: cases of one optimiser step, over all processes and micro-batches together.
+        device: where batches go.
+        seed: of the order and of the views.
+        rank, world: this process and the number of processes.
+        accumulate: micro-batches of an optimiser step.
+        depth: micro-batches that are gathered ahead.
+        resident: upload all radiographs of the cases once and index them there; they must fit on the device.
+
+    Raises:
+        ConfigError: `batch_size` cannot be shared equally, or views have no radiographs to look at.
+    """
+
+    def __init__(
+        self, cases: CaseArrays, views: dict[str, View], *, batch_size: int, device: torch.device | str, seed: int,
+        rank: int = 0, world: int = 1, accumulate: int = 1, depth: int = 3, resident: bool = False,
+    ) -> None:  # fmt: skip
+        parts = world * accumulate
+        if batch_size < 1 or batch_size % parts:
+            raise ConfigError(
+                f"batch_size {batch_size} cannot be shared equally by {world} processes of {accumulate} micro-batches "
+                f"each. do: choose a multiple of {parts}"
+            )
+        if views and cases.images is None:
+            raise ConfigError(f"the views {', '.join(sorted(views))} want radiographs, and the data has none")
+        self.cases = cases
+        self.device = _with_index(torch.device(device))
+        self.views = {name: view.to(self.device) for name, view in views.items()}
+        self.batch_size = batch_size
+        self.seed = seed
+        self.rank, self.world, self.accumulate, self.depth = rank, world, accumulate, depth
+        self._resident = self._upload() if resident and views else None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Optimiser steps of an epoch: whole batches; one smaller batch where there are fewer cases than that."""
+        return max(1, len(self.cases) // self.batch_size)
+
+    def train(self, start_step: int = 0) -> Generator[list[Batch], None, None]:
+        """Endless: the `accumulate` micro-batches of optimiser step `start_step`, of the next one, and so on.
+
+        Raises:
+            ConfigError: there are too few cases to give every process and micro-batch its share.
+        """
+        self._check_share()
+        return self._steps(start_step)
+
+    def once(self) -> Generator[Batch, None, None]:
+        """Every case once, in order, through the views without randomness; the last batch may be short.
+
+        Each process takes a contiguous share; `positions` say where its cases stand among all.
+        """
+        return self._batches(self._plan_once(), {name: view.fixed() for name, view in self.views.items()})
+
+    def _check_share(self) -> None:
+        cases, parts = len(self.cases), self.world * self.accumulate
+        if cases >= self.batch_size or (cases >= parts and (self.world == 1 or cases % parts == 0)):
+            return
+        advice = f"choose batch_size {cases // parts * parts} or lower" if cases >= parts else "use fewer of them"
+        raise ConfigError(
+            f"{cases} training cases, fewer than batch_size {self.batch_size}, cannot be shared by {self.world} "
+            f"processes of {self.accumulate} micro-batches each. do: {advice}"
+        )
+
+    def _steps(self, start_step: int) -> Generator[list[Batch], None, None]:
+        with closing(self._batches(self._plan_train(start_step), self.views)) as batches:
+            while True:
+                yield list(islice(batches, self.accumulate))
+
+    def _plan_train(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(epoch, positions) of this process's micro-batches, one after the other."""
+        order = EpochOrder(len(self.cases), self.seed)
+        cases, parts = min(self.batch_size, len(self.cases)), self.world * self.accumulate
+        for step in count(start_step):
+            epoch, within = divmod(step, self.steps_per_epoch)
+            for micro in range(self.accumulate):
+                part = micro * self.world + self.rank
+                slots = np.arange(part * cases // parts, (part + 1) * cases // parts)
+                yield epoch, order.at(epoch, within * cases + slots)
+
+    def _plan_once(self) -> Iterator[tuple[int, np.ndarray]]:
+        first, last = (len(self.cases) * rank // self.world for rank in (self.rank, self.rank + 1))
+        size = self.batch_size // (self.world * self.accumulate)
+        for start in range(first, last, size):
+            yield 0, np.arange(start, min(start + size, last))
+
+    def _batches(self, plan: Iterator[tuple[int, np.ndarray]], views: dict[str, View]) -> Generator[Batch, None, None]:
+        with closing(prefetch(self._packets(plan, views), self.depth)) as packets:
+            for packet in packets:
+                yield self._on_device(packet, views)
+
+    def _packets(self, plan: Iterator[tuple[int, np.ndarray]], views: dict[str, View]) -> Iterator[_Packet]:
+        """Runs in the thread. NumPy only: intra-op threads of torch would fight with those of the training step."""
+        if self.device.type == "cuda":
+            # the current device is a thread's own; without this, pinning would open a context on the first one
+            torch.cuda.set_device(self.device)
+        for epoch, positions in plan:
+            rows = self.cases.rows[positions]
+            yield _Packet(
+                host={"rows": torch.from_numpy(rows), "positions": torch.from_numpy(positions)},
+                moved={name: self._pinned(array) for name, array in self._fields(positions).items()},
+                images=self._gather(rows) if views else None,
+                parameters={name: self._draw(view, name, epoch, rows) for name, view in views.items()},
+            )
+
+    def _fields(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+        fields: dict[str, np.ndarray] = {}
+        if self.cases.tokens is not None:
+            fields["text.ids"], fields["text.mask"] = self.cases.tokens.batch(positions)
+        if self.cases.labels is not None:
+            fields["labels"] = self.cases.labels[positions]
+        return fields
+
+    def _draw(self, view: View, name: str, epoch: int, rows: np.ndarray) -> dict[str, Tensor]:
+        drawn = view.draw(SampleRandom(self.seed, epoch, rows, stream=name))
+        return {parameter: self._pinned(values) for parameter, values in drawn.items()}
+
+    def _gather(self, rows: np.ndarray) -> Tensor:
+        """(B, S, S) uint8 in the order of `rows`; where the radiographs are resident, (B,) their places."""
+        if self._resident is not None:
+            return self._pinned(np.searchsorted(self._resident_rows, rows))
+        ascending = np.argsort(rows, kind="stable")  # the disk is read in one direction
+        read = self._read(rows[ascending])
+        # a pinned block comes from torch's cache, which reuses it only when the copy to the device is done
+        gathered = torch.empty(read.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
+        gathered.numpy()[ascending] = read
+        return gathered
+
+    def _pinned(self, array: np.ndarray) -> Tensor:
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor.pin_memory() if self.device.type == "cuda" else tensor
+
+    def _on_device(self, packet: _Packet, views: dict[str, View]) -> Batch:
+        batch: Batch = packet.host | {name: self._moved(tensor) for name, tensor in packet.moved.items()}
+        if packet.images is None:
+            return batch
+        images = self._moved(packet.images)
+        if self._resident is not None:
+            images = self._resident[images]
+        with torch.no_grad():
+            for name, view in views.items():
+                parameters = {key: self._moved(values) for key, values in packet.parameters[name].items()}
+                batch[name] = view(images, parameters)
+        return batch
+
+    def _moved(self, tensor: Tensor) -> Tensor:
+        return tensor.to(self.device, non_blocking=True)
+
+    def _upload(self) -> Tensor:
+        """All radiographs of the cases on the device, (R, S, S) uint8, in the order of their row numbers."""
+        self._resident_rows = np.unique(self.cases.rows)
+        starts = range(0, len(self._resident_rows), _UPLOAD)
+        return torch.cat(
+            [torch.from_numpy(self._read(self._resident_rows[s : s + _UPLOAD])).to(self.device) for s in starts]
+        )
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        assert self.cases.images is not None  # views without radiographs are refused at construction
+        return self.cases.images.read(rows)
+
+
+def _with_index(device: torch.device) -> torch.device:
+    """`cuda` -> `cuda:0`, whichever is current."""
+    if device.type == "cuda" and device.index is None:
+        return torch.device("cuda", torch.cuda.current_device())
+    return device

@@ -1,0 +1,67 @@
+"""Random numbers that belong to a sample: no generator, no state, nothing to save or to resume.
+
+A number is a hash of (seed, epoch, stream, name, index), so it is the same whatever the batch size, the number of
+processes or the step at which a run was taken up again.
+"""
+
+from __future__ import annotations
+
+import hashlib
+
+import numpy as np
+
+
+def mix64(values: np.ndarray) -> np.ndarray:
+    """The finaliser of splitmix64, a bijection of 64-bit words: uint64 -> uint64 of the same shape.
+
+    Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators" (OOPSLA 2014), with the constants
+    of Vigna's splitmix64.
+    """
+    values = (values ^ (values >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    values = (values ^ (values >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return values ^ (values >> np.uint64(31))
+
+
+def keys(count: int, *parts: int | str) -> np.ndarray:
+    """`count` independent uint64 keys from any numbers and names, the same on every machine."""
+    digest = hashlib.shake_128(repr(parts).encode()).digest(8 * count)
+    return np.frombuffer(digest, dtype="<u8").astype(np.uint64)
+
+
+class SampleRandom:
+    """Random numbers for the samples of a batch, each a function of (seed, epoch, index, stream, name) alone.
+
+    Args:
+        seed: the stage's seed.
+        epoch: which pass over the data; another epoch gives other numbers.
+        indices: (B,) int64, what names a sample: its row number.
+        stream: who draws, e.g. the name of a view, so that two views of one sample differ.
+    """
+
+    def __init__(self, seed: int, epoch: int, indices: np.ndarray, stream: str) -> None:
+        self.seed = int(seed)
+        self.epoch = int(epoch)
+        self.indices = np.asarray(indices, np.int64)
+        self.stream = stream
+
+    def uniform(self, name: str, low: float, high: float) -> np.ndarray:
+        """(B,) float32 between `low` and `high`, in steps of (high - low) / 2**24."""
+        return np.float32(low) + np.float32(high - low) * self._unit(name)
+
+    def flip(self, name: str, p: float) -> np.ndarray:
+        """(B,) bool, True with probability `p`."""
+        return self._unit(name) < p
+
+    def integers(self, name: str, count: int) -> np.ndarray:
+        """(B,) int64 of 0 ... count - 1, for a count below 2**32."""
+        scaled = (self._bits(name) >> np.uint64(32)) * np.uint64(count)
+        return (scaled >> np.uint64(32)).astype(np.int64)
+
+    def _unit(self, name: str) -> np.ndarray:
+        """(B,) float32 of [0, 1): 24 bits are all that a float32 holds evenly."""
+        return (self._bits(name) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+    def _bits(self, name: str) -> np.ndarray:
+        # A second key between two rounds: with one alone, two names would read one sequence at two offsets.
+        offset, inner = keys(2, self.seed, self.epoch, self.stream, name)
+        return mix64(mix64(self.indices.astype(np.uint64) + offset) ^ inner)
