@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -30,7 +32,7 @@ class InfoNCE(nn.Module):
 
     def logits(self, query: Tensor, key: Tensor, negatives: Tensor) -> Tensor:
         """Similarities over temperature, the positive in column 0: (B, D), (B, D), (K, D) -> (B, 1 + K)."""
-        with torch.autocast(query.device.type, enabled=False):
+        with full_precision(query.device):
             scaled = query.float() / self.temperature  # (B, D): cheaper than dividing (B, 1 + K) logits
             positive = (scaled * key.float()).sum(dim=1, keepdim=True)  # (B, 1)
             return torch.cat([positive, scaled @ negatives.float().T], dim=1)  # (B, 1 + K)
@@ -40,3 +42,9 @@ class InfoNCE(nn.Module):
         logits = self.logits(query, key, negatives)
         positive = torch.zeros(len(logits), dtype=torch.long, device=logits.device)
         return F.cross_entropy(logits, positive)
+
+
+def full_precision(device: torch.device) -> AbstractContextManager[object]:
+    """A context without autocast; the meta device, on which shapes are checked, knows none."""
+    known = torch.amp.is_autocast_available(device.type)
+    return torch.autocast(device.type, enabled=False) if known else nullcontext()

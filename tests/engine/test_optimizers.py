@@ -60,9 +60,7 @@ def test_adamw_decays_apart_from_the_gradient_and_adam_within_it():
 @pytest.mark.parametrize("nesterov", [False, True])
 def test_sgd_is_its_recurrence(nesterov):
     parameter = nn.Parameter(torch.tensor(2.0))
-    optimization = sgd(
-        [parameter], lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.5, schedule=ALWAYS_1
-    )
+    optimization = sgd([parameter], lr=0.1, momentum=0.9, nesterov=nesterov, weight_decay=0.5, schedule=ALWAYS_1)
     value, velocity = 2.0, 0.0
     for gradient in (3.0, -1.0, 2.0):
         slope = gradient + 0.5 * value

@@ -73,9 +73,7 @@ def test_it_classifies_the_most_joint_feature(model, feature, batch):
 def test_a_feature_can_be_chosen(batch):
     model = joint_model()
     objective = Multilabel(model, DATA, loss=BinaryCrossEntropy(DATA), feature="text.pooled")
-    torch.testing.assert_close(
-        objective.predict(model, batch)["logits"], objective.head(batch["text.ids"].float())
-    )
+    torch.testing.assert_close(objective.predict(model, batch)["logits"], objective.head(batch["text.ids"].float()))
 
 
 def test_gradients_reach_the_encoder_and_the_head(batch):
