@@ -71,6 +71,12 @@ def test_weights_are_1_before_the_data_is_counted():
     assert loss.positive_weight.tolist() == loss.class_weight.tolist() == [1, 1]
 
 
+def test_nothing_is_read_back_from_the_device():
+    with torch.device("meta"):  # refuses to give values away
+        loss = BinaryCrossEntropy(DATA, positive_weight="cases_per_positive", class_weight=(0.1, 0.2, 0.3))
+        assert loss(torch.empty(2, 3), torch.empty(2, 3)).shape == ()
+
+
 @pytest.mark.parametrize("name", ["positive_weight", "class_weight"])
 def test_a_wrong_number_of_weights_names_the_labels(name):
     with pytest.raises(ConfigError, match=f"{name} holds 2 values and the data has 3 labels: a, b, c"):

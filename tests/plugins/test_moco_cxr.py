@@ -188,11 +188,16 @@ def test_heads_and_exports():
     assert [type(layer) for layer in make(head="mlp")[1].head] == [nn.Linear, nn.ReLU, nn.Linear]
 
 
-def test_it_is_built_without_memory_on_the_meta_device():
-    with torch.device("meta"):
-        model, objective = make(queue_size=10**9)
-        losses = objective(model, {name: torch.empty(3, 1, 4, 4) for name in objective.views})
-    assert losses["info_nce"].shape == ()
+def test_a_step_reads_nothing_back_from_the_device():
+    with torch.device("meta"):  # takes no memory, and refuses to give values away
+        model, objective = make(queue_size=10**9, norm=True)
+        batch = {name: torch.empty(3, 1, 4, 4) for name in objective.views}
+    objective.before_step(model)
+    loss = objective(model, batch)["info_nce"]
+    loss.backward()
+    objective.after_step(model)
+    assert loss.shape == ()
+    assert objective.queue.keys.shape == (10**9, 4)
 
 
 @pytest.mark.parametrize(
