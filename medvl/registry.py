@@ -155,7 +155,7 @@ class Registry:
         return self._register("evaluator", name, target)
 
     def register_optimizer(self, name: str, target: Target | str | None = None) -> Any:
-        """A function `(parameters, *, ...) -> torch.optim.Optimizer`."""
+        """A function `(parameters, *, ..., schedule) -> medvl.engine.optimizers.Optimization`."""
         return self._register("optimizer", name, target)
 
     def register_schedule(self, name: str, target: Target | str | None = None) -> Any:

@@ -1,0 +1,93 @@
+"""Multi-label classification: one logit per label from one pooled feature."""
+
+from __future__ import annotations
+
+from typing import Annotated, ClassVar, Literal
+
+from torch import Tensor, nn
+
+from medvl.config.schema import Slot
+from medvl.contract import DataSpec
+from medvl.errors import ConfigError
+from medvl.models.base import Batch, Model
+from medvl.objectives.base import Objective
+
+Pooled = Literal["joint.cls", "image.pooled", "text.pooled"]
+
+
+class Multilabel(Objective):
+    """Classifies each case into any number of labels.
+
+    Args:
+        model: gives the feature.
+        data: its labels are the columns of the logits.
+        loss: called with (B, K) logits and (B, K) labels, NaN where a label is unknown.
+        head: `linear`, or `transform`: dense, GELU, LayerNorm, linear (ChestBERT, Jacenkow 2022).
+        dropout: on the feature, in front of the head; in [0, 1).
+        feature: what is classified; by default `joint.cls` where the model has a fusion, else the pooled feature
+            of the encoder that it has, of the image where it has both.
+
+    Raises:
+        ConfigError: the data has no labels, or the model does not give the feature.
+    """
+
+    reads: ClassVar[tuple[str, ...]] = ("labels",)
+    predicts: ClassVar[tuple[str, ...]] = ("logits",)
+
+    def __init__(
+        self,
+        model: Model,
+        data: DataSpec,
+        *,
+        loss: Annotated[nn.Module, Slot("loss")] = "bce",  # type: ignore[assignment]  # replaced by the built module
+        head: Literal["linear", "transform"] = "linear",
+        dropout: float = 0.0,
+        feature: Pooled | None = None,
+    ) -> None:
+        super().__init__()
+        if not data.labels:
+            raise ConfigError(
+                "objective 'multilabel' needs labels, and this stage's data has none. "
+                "choose a dataset with labels, or give its 'labels' setting another value than none"
+            )
+        self.feature = _feature(model, feature)
+        self.needs = (self.feature,)
+        self.loss = loss
+        self.head = classification_head(model.width(self.feature), len(data.labels), head, dropout)
+
+    def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """The loss over `batch["labels"]`, under the name `multilabel`."""
+        return {"multilabel": self.loss(self.logits(model, batch), batch["labels"])}
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """{"logits": (B, K)}."""
+        return {"logits": self.logits(model, batch)}
+
+    def logits(self, model: Model, batch: Batch) -> Tensor:
+        """(B, K) float32, before the sigmoid."""
+        return self.head(model(batch, self.needs)[self.feature]).float()
+
+    def exports(self, model: Model) -> dict[str, nn.Module]:
+        """The encoders, the fusion, and the head."""
+        return super().exports(model) | {"head": self.head}
+
+
+def classification_head(
+    width: int, labels: int, kind: Literal["linear", "transform"] = "linear", dropout: float = 0.0
+) -> nn.Sequential:
+    """(B, width) -> (B, labels); `transform` puts a dense layer, GELU and LayerNorm in front of the linear one."""
+    transform = [nn.Linear(width, width), nn.GELU(), nn.LayerNorm(width, eps=1e-12)] if kind == "transform" else []
+    return nn.Sequential(nn.Dropout(dropout), *transform, nn.Linear(width, labels))
+
+
+def _feature(model: Model, wanted: Pooled | None) -> str:
+    """The feature to classify."""
+    given = [name for name in ("joint.cls", "image.pooled", "text.pooled") if name in model.features()]
+    if wanted is None and given:
+        return given[0]
+    if wanted in given:
+        return wanted
+    raise ConfigError(
+        f"objective 'multilabel' wants to classify {wanted or 'a pooled feature'}, and this model gives "
+        f"{', '.join(given) or 'none'}. fill the slot that gives it, or choose another feature"
+    )

@@ -1,0 +1,123 @@
+"""MoCo v2: a query finds its key among the keys of earlier batches."""
+
+from __future__ import annotations
+
+from copy import deepcopy
+from typing import ClassVar, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import medvl
+from medvl.losses import InfoNCE
+
+from .queue import KeyQueue
+from .shuffle import processes, shuffle, unshuffle
+
+
+class MoCo(medvl.Objective):
+    """Momentum contrast (He 2020) with the head of MoCo v2 (Chen 2020), as in MoCo-CXR (Sowrirajan 2021).
+
+    A step: the key encoder's parameters move towards the query encoder's; both encode their view; each query is
+    scored against its own key and the queue as it was before the step; after the optimiser step the keys of all
+    micro-batches and processes enter the queue. Batch statistics of the key encoder are its own.
+
+    Args:
+        model: its image encoder is the query encoder; the key encoder starts as a copy.
+        queue_size: number of negatives K; need not be a multiple of the batch size.
+        momentum: share of the key encoder that stays in a step; in [0, 1].
+        temperature: divides the similarities; above 0.
+        dim: D of queries and keys.
+        head: `mlp` is linear, ReLU, linear (v2); `linear` is one layer (v1).
+        shuffle_bn: with several processes, deal the key images out at random, so that batch statistics do not tell
+            which key belongs to a query; without effect on a single process.
+
+    Raises:
+        ConfigError: a value out of its range.
+    """
+
+    views: ClassVar[tuple[str, ...]] = ("query", "key")
+    needs = ("image.pooled",)
+
+    def __init__(
+        self,
+        model: medvl.Model,
+        *,
+        queue_size: int = 65536,
+        momentum: float = 0.999,
+        temperature: float = 0.2,
+        dim: int = 128,
+        head: Literal["mlp", "linear"] = "mlp",
+        shuffle_bn: bool = True,
+    ) -> None:
+        super().__init__()
+        if queue_size < 1:
+            raise medvl.ConfigError(f"queue_size must be at least 1, not {queue_size}")
+        if not 0 <= momentum <= 1:
+            raise medvl.ConfigError(f"momentum must lie between 0 and 1, not {momentum}")
+        self.momentum = momentum
+        self.shuffle_bn = shuffle_bn
+        self.loss = InfoNCE(temperature=temperature)
+        self.head = projection(model.width("image.pooled"), dim, head)
+        self.key_image = deepcopy(_image(model)).requires_grad_(False)
+        self.key_head = deepcopy(self.head).requires_grad_(False)
+        self.queue = KeyQueue(queue_size, dim)
+        self._pending: list[Tensor] = []  # this step's keys; empty between steps, so no part of the state
+
+    @torch.no_grad()
+    def before_step(self, model: medvl.Model) -> None:
+        """Move the key parameters: key <- momentum * key + (1 - momentum) * query (He 2020, eq. 2)."""
+        self._pending.clear()  # of a step that was given up
+        keys: list[Tensor] = [*self.key_image.parameters(), *self.key_head.parameters()]
+        queries: list[Tensor] = [*_image(model).parameters(), *self.head.parameters()]
+        torch._foreach_lerp_(keys, queries, 1 - self.momentum)
+
+    def forward(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
+        """The contrastive loss of `batch["query"]` and `batch["key"]`, both (B, 1, H, W), under `info_nce`."""
+        query, key = self.queries(model, batch["query"]), self.keys(batch["key"])
+        if self.training:
+            self._pending.append(key)
+        return {"info_nce": self.loss(query, key, self.queue.keys)}
+
+    def after_step(self, model: medvl.Model) -> None:
+        """Enqueue the step's keys. Only now: the backward pass needs the queue as the loss saw it."""
+        self.queue.enqueue(medvl.gather(torch.cat(self._pending)))
+        self._pending.clear()
+
+    def queries(self, model: medvl.Model, images: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, D) unit vectors."""
+        pooled = model({"image": images}, self.needs)["image.pooled"]
+        return unit(self.head(pooled))
+
+    @torch.no_grad()
+    def keys(self, images: Tensor) -> Tensor:
+        """(B, 1, H, W) -> (B, D) unit vectors, without gradient."""
+        if not (self.training and self.shuffle_bn and processes() > 1):
+            return self._encode(images)
+        images, places = shuffle(images)
+        return unshuffle(self._encode(images), places)
+
+    def _encode(self, images: Tensor) -> Tensor:
+        return unit(self.key_head(self.key_image(images, ("pooled",))["pooled"]))
+
+    def exports(self, model: medvl.Model) -> dict[str, nn.Module]:
+        """The query encoder as `image`, and its head as `projection`."""
+        return super().exports(model) | {"projection": self.head}
+
+
+def projection(width: int, dim: int, kind: Literal["mlp", "linear"]) -> nn.Module:
+    """The head that contrasts: (B, width) -> (B, dim)."""
+    if kind == "linear":
+        return nn.Linear(width, dim)
+    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dim))
+
+
+def _image(model: medvl.Model) -> medvl.ImageEncoder:
+    assert model.image is not None, "image.pooled needs an image encoder"
+    return model.image
+
+
+def unit(vectors: Tensor) -> Tensor:
+    """(B, D) -> (B, D) float32 of length 1."""
+    return F.normalize(vectors.float(), dim=1)
