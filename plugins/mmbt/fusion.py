@@ -83,7 +83,7 @@ class MMBT(medvl.Fusion):
         return ids[:, 1:-1], lengths - 2
 
     def _image(self, text: medvl.TextEncoder, tokens: Tensor) -> Tensor:
-        ends = text.embed(self.ends).to(tokens.dtype).expand(len(tokens), -1, -1)  # (B, 2, D): [CLS], [SEP]
+        ends = text.embed(self.ends).expand(len(tokens), -1, -1)  # (B, 2, D): [CLS], [SEP]
         image = self.project(self.pool(tokens))  # (B, N, D)
         return torch.cat([ends[:, :1], image, ends[:, 1:]], 1)
 
