@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +16,9 @@ from medvl.models.base import TextEncoder
 from medvl.models.masks import as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
+
+if TYPE_CHECKING:
+    from transformers import PretrainedConfig
 
 log = logging.getLogger(__name__)
 
@@ -44,6 +47,7 @@ class BertEncoder(TextEncoder):
 
     Attributes:
         transformer: the Hugging Face model.
+        place: its local folder, or None for a random BERT.
         coverage: what the weights covered, or None for random ones.
 
     Raises:
@@ -72,33 +76,23 @@ class BertEncoder(TextEncoder):
         super().__init__()
         if model is None and weights == "pretrained":
             model = DEFAULT_MODEL
+        sizes = {
+            "layers": layers, "width": width, "heads": heads, "intermediate": intermediate, "positions": positions,
+            "vocab_size": vocab_size,
+        }  # fmt: skip
+        given = {name: value for name, value in sizes.items() if value is not None}
+        self.place: Path | None = None
         if model is None:
-            file = corpus.tokenizer_file or _beside(weights)
-            self.tokenizer = _tokenizer(file, corpus, vocab_size or 30522, max_length)
-            config = hugging_face.bert_config(
-                self.tokenizer, layers or 12, width or 768, heads, intermediate, positions or 512
-            )
+            config = self._random(corpus, weights, max_length, given)
         else:
-            _only_for_random(
-                model, layers=layers, width=width, heads=heads, intermediate=intermediate, positions=positions,
-                vocab_size=vocab_size,
-            )  # fmt: skip
-            place = hugging_face.place(model, weights=weights == "pretrained" and not _on_meta())
-            config = hugging_face.read_config(place)
-            file = corpus.tokenizer_file
-            self.tokenizer = Tokenizer.read(file, max_length) if file else hugging_face.tokenizer(place, max_length)
-        self.transformer = hugging_face.build(config, dropout)
+            config = self._named(corpus, model, weights, max_length, given)
+        self.transformer: Any = hugging_face.build(config, dropout)  # architectures differ in what they have
         self.width = config.hidden_size
         self.positions = hugging_face.positions(self.transformer)
         self.pooling = pool
         self.capabilities = frozenset({"joint"} if hugging_face.takes_embeddings(self.transformer) else ())
-        self._check(model or "random BERT")
-        self.coverage: Coverage | None = None
-        if weights != "none" and not _on_meta():
-            state = hugging_face.read_state(place) if weights == "pretrained" else read_weights(weights)
-            state = take_prefix(state, self.transformer, source=model or weights, prefix=prefix)
-            self.coverage = load_weights(self.transformer, state, source=model or weights, expected=expected)
-            log.info(self.coverage.summary())
+        self._check(model or "a random BERT")
+        self.coverage = self._load(model or weights, weights, prefix, expected)
 
     def forward(self, ids: Tensor, mask: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
         """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
@@ -135,6 +129,46 @@ class BertEncoder(TextEncoder):
         real = mask[..., None].to(tokens.dtype)  # (B, T, 1)
         return (tokens * real).sum(1) / real.sum(1).clamp(min=1)
 
+    def _random(self, corpus: Corpus, weights: str, max_length: int, given: dict[str, int]) -> PretrainedConfig:
+        """Sizes from the parameters, vocabulary from the corpus or from beside the weights."""
+        sizes = hugging_face.BERT_BASE | given
+        file = corpus.tokenizer_file or _beside(weights)
+        if file is not None:
+            self.tokenizer = Tokenizer.read(file, max_length)
+        elif corpus.texts is None:
+            self.tokenizer = nominal_wordpiece(sizes["vocab_size"], max_length)
+        else:
+            self.tokenizer = train_wordpiece(corpus.texts(), sizes["vocab_size"], max_length)
+        return hugging_face.bert_config(self.tokenizer, sizes)
+
+    def _named(
+        self, corpus: Corpus, model: str, weights: str, max_length: int, given: dict[str, int]
+    ) -> PretrainedConfig:
+        """Sizes and vocabulary from a model on the hub or in a folder."""
+        if given:
+            raise ConfigError(
+                f"{', '.join(given)}: these size a random BERT, but model '{model}' brings its own. "
+                "do: leave them out, or write weights: none without a model"
+            )
+        self.place = hugging_face.place(model, weights=weights == "pretrained" and not _on_meta())
+        config = hugging_face.read_config(self.place)
+        file = corpus.tokenizer_file
+        self.tokenizer = Tokenizer.read(file, max_length) if file else hugging_face.tokenizer(self.place, max_length)
+        return config
+
+    def _load(self, source: str, weights: str, prefix: str | None, expected: float) -> Coverage | None:
+        if weights == "none" or _on_meta():
+            return None
+        if weights == "pretrained":
+            assert self.place is not None, "pretrained weights belong to a named model"
+            state = hugging_face.read_state(self.place)
+        else:
+            state = read_weights(weights)
+        state = take_prefix(state, self.transformer, source=source, prefix=prefix)
+        coverage = load_weights(self.transformer, state, source=source, expected=expected)
+        log.info(coverage.summary())
+        return coverage
+
     def _check(self, name: str) -> None:
         if self.tokenizer.max_length > self.positions:
             raise ConfigError(
@@ -151,14 +185,6 @@ class BertEncoder(TextEncoder):
             raise ConfigError(f"pool: pooler is asked of {name}, which has none. do: write pool: cls or pool: mean")
 
 
-def _tokenizer(file: Path | None, corpus: Corpus, size: int, max_length: int) -> Tokenizer:
-    if file is not None:
-        return Tokenizer.read(file, max_length)
-    if corpus.texts is None:
-        return nominal_wordpiece(size, max_length)
-    return train_wordpiece(corpus.texts(), size, max_length)
-
-
 def _beside(weights: str) -> Path | None:
     """The tokenizer that belongs to a weights file; trained weights mean nothing under another vocabulary."""
     if weights == "none":
@@ -169,15 +195,6 @@ def _beside(weights: str) -> Path | None:
             f"weights '{weights}' have no tokenizer.json beside them. do: put it there, or name their model:"
         )
     return file
-
-
-def _only_for_random(model: str, **sizes: int | None) -> None:
-    given = [name for name, value in sizes.items() if value is not None]
-    if given:
-        raise ConfigError(
-            f"{', '.join(given)}: these size a random BERT, but model '{model}' brings its own. "
-            "do: leave them out, or write weights: none without a model"
-        )
 
 
 def _on_meta() -> bool:

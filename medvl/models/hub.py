@@ -1,4 +1,4 @@
-"""Models from the Hugging Face hub: the local cache first, then the network, and one clear sentence where neither has it.
+"""Models from the Hugging Face hub: the local cache first, then the network, and one sentence where neither has them.
 
 Without this, an unreachable hub costs timm 47 s and transformers 23 s of retries before an error.
 """
@@ -80,7 +80,8 @@ def reachable(timeout: float = 3.0) -> bool:
 def _answers(address: str, timeout: float) -> bool:
     request = urllib.request.Request(address, method="HEAD")
     try:
-        urllib.request.urlopen(request, timeout=timeout).close()
+        # an opener of its own: the shared one keeps the proxies of its first use
+        urllib.request.build_opener().open(request, timeout=timeout).close()
     except urllib.error.HTTPError:
         return True  # somebody is there
     except urllib.error.URLError as error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from pathlib import Path
 
 from torch import Tensor, nn
@@ -13,6 +14,7 @@ from medvl.models import hub
 from medvl.models.tokenizer import Tokenizer
 from medvl.models.weights import read_weights
 
+BERT_BASE = {"layers": 12, "width": 768, "positions": 512, "vocab_size": 30522}
 DROPOUTS = ("hidden_dropout_prob", "attention_probs_dropout_prob", "dropout", "attention_dropout")
 
 
@@ -44,25 +46,28 @@ def read_config(folder: Path) -> PretrainedConfig:
         raise ConfigError(f"{folder}/config.json is no configuration that transformers knows: {error}") from error
 
 
-def bert_config(
-    tokenizer: Tokenizer, layers: int, width: int, heads: int | None, intermediate: int | None, positions: int
-) -> BertConfig:
+def bert_config(tokenizer: Tokenizer, sizes: Mapping[str, int]) -> PretrainedConfig:
     """The configuration of a BERT of any size (Devlin 2019, section 3).
+
+    Args:
+        tokenizer: gives the number of word embeddings and the padding id.
+        sizes: layers, width, positions, and where they differ from width / 64 and 4 width, heads and intermediate.
 
     Raises:
         ConfigError: `width` is no multiple of `heads`.
     """
-    heads = heads or max(1, width // 64)
+    width = sizes["width"]
+    heads = sizes.get("heads", max(1, width // 64))
     if width % heads:
         raise ConfigError(f"width {width} cannot be divided among {heads} heads. do: write heads: a divisor of {width}")
     return BertConfig(
         vocab_size=tokenizer.size,
         pad_token_id=tokenizer.pad,
-        num_hidden_layers=layers,
+        num_hidden_layers=sizes["layers"],
         hidden_size=width,
         num_attention_heads=heads,
-        intermediate_size=intermediate or 4 * width,
-        max_position_embeddings=positions,
+        intermediate_size=sizes.get("intermediate", 4 * width),
+        max_position_embeddings=sizes["positions"],
     )
 
 

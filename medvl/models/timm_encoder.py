@@ -60,7 +60,7 @@ class TimmEncoder(ImageEncoder):
         expected: float = 0.95,
     ) -> None:
         super().__init__()
-        self.net = _create(model, size, drop_path)
+        self.net: Any = _create(model, size, drop_path)  # timm's models share methods, not a class
         first = _settings(model).first_conv or ()
         self.first_convolutions = (first,) if isinstance(first, str) else tuple(first)
         self._probe(model, size, drop_path)
@@ -103,19 +103,18 @@ class TimmEncoder(ImageEncoder):
     def _load(self, model: str, weights: str, prefix: str | None, expected: float) -> Coverage | None:
         if weights == "none":
             return None
-        path = Path(weights)
-        if weights == "pretrained":
-            source = _settings(model)
-            if not source.hf_hub_id:
-                raise WeightsError(_no_pretrained(model))
-        elif not path.is_file():
+        known = _settings(model)
+        if weights == "pretrained" and not known.hf_hub_id:
+            raise WeightsError(_no_pretrained(model))
+        if weights != "pretrained" and not Path(weights).is_file():
             raise WeightsError(
                 f"weights '{weights}' is neither none nor pretrained nor an existing file. do: correct the path"
             )
         if next(self.net.parameters()).is_meta:
             return None  # `medvl check`: nothing to fill
+        path = Path(weights)
         if weights == "pretrained":
-            path = hub.file(source.hf_hub_id, source.hf_hub_filename or "model.safetensors")
+            path = hub.file(str(known.hf_hub_id), known.hf_hub_filename or "model.safetensors")
         state = take_prefix(read_weights(path), self.net, source=weights, prefix=prefix)
         state = _resized(to_one_channel(state, self.first_convolutions), self.net)
         coverage = load_weights(self.net, state, source=f"{model} from {weights}", expected=expected)
@@ -137,7 +136,7 @@ def _settings(model: str) -> timm.models.PretrainedCfg:
         raise ConfigError(f"timm has no weights '{model}'. known: {known}") from error
 
 
-def _create(model: str, size: int, drop_path: float) -> nn.Module:
+def _create(model: str, size: int, drop_path: float) -> Any:
     known = _settings(model)
     settings: dict[str, Any] = {"img_size": size} if known.fixed_input_size else {}
     if drop_path:
@@ -163,7 +162,8 @@ def _bad_size(model: str, size: int, reason: str, patch: int | None = None) -> C
         below = size // patch * patch
         fits = f"sizes that fit nearby are {below} and {below + patch}" if below else f"the least that fits is {patch}"
     return ConfigError(
-        f"timm model '{model}' cannot take images of {size} pixels: {reason.rstrip('.')}. {fits}. do: set the view's size"
+        f"timm model '{model}' cannot take images of {size} pixels: {reason.rstrip('.')}. {fits}. "
+        "do: set the view's size"
     )
 
 
@@ -190,7 +190,7 @@ def _grid(net: nn.Module, features: Tensor, tokens: int) -> tuple[int, int] | No
 
 
 def _resized(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
-    """Position tables interpolated to this input size, and older names brought up to date, by the model's own module."""
+    """Position tables interpolated to this input size and older names renewed, by the model's own module."""
     convert = getattr(importlib.import_module(type(net).__module__), "checkpoint_filter_fn", None)
     if convert is None:
         return state

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -61,8 +61,8 @@ class Coverage:
     def details(self) -> str:
         """The first names of each group that did not fit, a line each."""
         shapes = [f"{name} {found}, wanted {wanted}" for name, (wanted, found) in self.other_shape.items()]
-        groups = {"missing": self.missing, "of another shape": shapes, "left over": self.unexpected}
-        return "\n".join(f"  {what}: {_first(names)}" for what, names in groups.items() if names)
+        groups = (("missing", self.missing), ("of another shape", tuple(shapes)), ("left over", self.unexpected))
+        return "\n".join(f"  {what}: {_first(names)}" for what, names in groups if names)
 
 
 def load_weights(
@@ -170,13 +170,13 @@ def _best_prefix(state: State, module: nn.Module, source: str) -> str:
     if not own:
         return ""
     known = set(state)
-    # any tensor that was renamed would hide the prefix if one name alone were looked for
+    # a few names, in case the file lacks the first
     candidates = {other.removesuffix(name) for name in own[:8] for other in known if _stands_under(other, name)}
     hits = {prefix: sum(prefix + name in known for name in own) for prefix in candidates}
     most = max(hits.values(), default=0)
     best = sorted(prefix for prefix, count in hits.items() if count == most)
-    if "" in best or not best:
-        return ""
+    if "" in best or most < len(own) / 2:
+        return ""  # nothing to take off, or another architecture: the coverage report says so better
     if len(best) > 1:
         raise WeightsError(
             f"{source}: the weights stand there several times, under {' and '.join(best)}. do: write prefix: {best[0]}"
@@ -225,6 +225,6 @@ def _undecorated(state: State) -> State:
     return state
 
 
-def _first(names: list[str] | tuple[str, ...], count: int = 5) -> str:
+def _first(names: Sequence[str], count: int = 5) -> str:
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Annotated, ClassVar, Literal
 
-import medvl
 import torch
+from medvl_mmbt.pooling import GridPool
 from torch import Tensor, nn
 
-from medvl_mmbt.pooling import GridPool
+import medvl
 
 Mask = Callable[[medvl.Layout], Tensor]
 
@@ -39,6 +39,7 @@ class MMBT(medvl.Fusion):
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
     gives = ("joint.cls", "joint.tokens")
+    ends: Tensor
 
     def __init__(
         self,

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 from typing import Literal
 
-import medvl
 from torch import Tensor, nn
+
+import medvl
 
 
 def nearest_square(tokens: int) -> tuple[int, int]:

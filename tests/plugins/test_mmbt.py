@@ -1,6 +1,8 @@
 import pytest
 import tokenizers
 import torch
+from medvl_mmbt.fusion import MMBT
+from medvl_mmbt.pooling import GridPool, nearest_square
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -12,8 +14,6 @@ from medvl.models.masks import bidirectional, seq2seq
 from medvl.models.timm_encoder import TimmEncoder
 from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.models.weights import load_weights
-from medvl_mmbt.fusion import MMBT
-from medvl_mmbt.pooling import GridPool, nearest_square
 from tests.golden_fixtures import Golden, golden
 
 # where the reference's weights stand in ours
@@ -273,8 +273,8 @@ def test_mask_scheme_is_asked_with_the_layout():
 
 @pytest.mark.parametrize(
     ("tokens", "shape"),
-    [(1, (1, 1)), (2, (2, 1)), (3, (3, 1)), (4, (2, 2)), (5, (5, 1)), (6, (3, 2)), (7, (7, 1)), (8, (4, 2)), (9, (3, 3)),
-     (49, (7, 7))],
+    [(1, (1, 1)), (2, (2, 1)), (3, (3, 1)), (4, (2, 2)), (5, (5, 1)), (6, (3, 2)), (7, (7, 1)), (8, (4, 2)),
+     (9, (3, 3)), (49, (7, 7))],
 )  # fmt: skip
 def test_pooled_grids_are_the_reference_s(tokens, shape):
     assert nearest_square(tokens) == shape
