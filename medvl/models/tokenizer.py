@@ -9,7 +9,10 @@ from pathlib import Path
 import numpy as np
 import tokenizers
 
+from medvl.errors import ConfigError
+
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
+ROBERTA_SPELLING = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
 
 
 @dataclass(frozen=True)
@@ -31,6 +34,9 @@ class Tokenizer:
     Args:
         backend: a `tokenizers.Tokenizer`; truncation and padding are set here.
         max_length: most ids of a text, [CLS] and [SEP] included.
+
+    Raises:
+        ConfigError: the vocabulary lacks one of the special tokens, in BERT's or RoBERTa's spelling.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, max_length: int) -> None:
@@ -38,7 +44,22 @@ class Tokenizer:
         self.max_length = max_length
         backend.no_padding()
         backend.enable_truncation(max_length)
-        self.pad, self.unknown, self.cls, self.sep, self.mask = (backend.token_to_id(t) for t in SPECIAL_TOKENS)
+        self.pad, self.unknown, self.cls, self.sep, self.mask = (
+            _special(backend, *names) for names in zip(SPECIAL_TOKENS, ROBERTA_SPELLING, strict=True)
+        )
+
+    @classmethod
+    def read(cls, path: Path, max_length: int) -> Tokenizer:
+        """The tokenizer of a `tokenizers` JSON file.
+
+        Raises:
+            ConfigError: the file is missing or no tokenizer.
+        """
+        try:
+            backend = tokenizers.Tokenizer.from_file(str(path))
+        except Exception as error:  # the package raises nothing more particular
+            raise ConfigError(f"tokenizer file {path} cannot be read: {error}") from error
+        return cls(backend, max_length)
 
     @property
     def size(self) -> int:
@@ -56,3 +77,55 @@ class Tokenizer:
     def save(self, path: Path) -> None:
         """Write a `tokenizers` JSON file."""
         self.backend.save(str(path))
+
+
+def train_wordpiece(texts: Iterable[str], size: int, max_length: int) -> Tokenizer:
+    """A lower-case WordPiece vocabulary of the training texts (Devlin 2019, as in BERT's uncased models).
+
+    Equal texts, in whatever order, give equal ids.
+
+    Args:
+        texts: the training texts.
+        size: most entries of the vocabulary, special tokens included.
+        max_length: most ids of a text, [CLS] and [SEP] included.
+    """
+    texts = list(texts)
+    backend = _wordpiece({})
+    # the trainer numbers continuing letters (`##a`) in the order of a hash table that differs from run to run, and
+    # breaks ties by those numbers; naming them up front, in order, leaves nothing to chance
+    letters = sorted(set(backend.normalizer.normalize_str("".join(sorted(set().union(*texts))))) - set(" \t\r\n"))
+    trainer = tokenizers.trainers.WordPieceTrainer(
+        vocab_size=size,
+        special_tokens=[*SPECIAL_TOKENS, *letters, *(f"##{letter}" for letter in letters)],
+        show_progress=False,
+    )
+    backend.train_from_iterator(texts, trainer, length=len(texts))
+    return Tokenizer(_wordpiece(backend.get_vocab(), finished=True), max_length)
+
+
+def nominal_wordpiece(size: int, max_length: int) -> Tokenizer:
+    """A vocabulary of this size that knows no word: what `medvl check` builds before any text is read."""
+    names = [*SPECIAL_TOKENS, *(f"[unused{number}]" for number in range(size - len(SPECIAL_TOKENS)))]
+    return Tokenizer(_wordpiece({name: number for number, name in enumerate(names)}, finished=True), max_length)
+
+
+def _wordpiece(vocabulary: dict[str, int], finished: bool = False) -> tokenizers.Tokenizer:
+    backend = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
+    backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
+    backend.decoder = tokenizers.decoders.WordPiece()
+    if finished:
+        backend.add_special_tokens(list(SPECIAL_TOKENS))
+        ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+        backend.post_processor = tokenizers.processors.TemplateProcessing(
+            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+        )
+    return backend
+
+
+def _special(backend: tokenizers.Tokenizer, *spellings: str) -> int:
+    for name in spellings:
+        number = backend.token_to_id(name)
+        if number is not None:
+            return number
+    raise ConfigError(f"the tokenizer has no token {' or '.join(spellings)}. do: use one made for BERT or RoBERTa")

@@ -1,0 +1,200 @@
+"""Any CNN, vision transformer or hierarchical transformer of timm as an image encoder."""
+
+from __future__ import annotations
+
+import importlib
+import logging
+import math
+from collections.abc import Collection
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+import timm
+import torch
+from torch import Tensor, nn
+
+from medvl.errors import ConfigError, WeightsError
+from medvl.models import hub
+from medvl.models.base import ImageEncoder
+from medvl.models.channels import to_one_channel
+from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
+
+log = logging.getLogger(__name__)
+
+
+class TimmEncoder(ImageEncoder):
+    """A timm model without its classifier, on one-channel radiographs.
+
+    `tokens` are the last feature map, row by row ((B, N, D); class and register tokens left out); `pooled` is what
+    the model's own classifier would read. The two widths differ in some models (MobileNetV3: 576 and 1024).
+
+    Args:
+        size: side of the input in pixels; given by the stage's view.
+        model: a name of `timm.list_models()`, with or without a weights tag (`resnet50.a1_in1k`).
+        weights: `none` (random), `pretrained` (timm's own, from the hub), or a file (.safetensors, .pth, .pt).
+            Three-channel weights are summed into one channel (`medvl.models.channels` undoes it).
+        prefix: what stands before the names in the weights file, e.g. `encoder_q.`; found by itself where only
+            one fits.
+        drop_path: rate of stochastic depth in [0, 1), for models that have it.
+        expected: least share of tensors that the weights must cover, in [0, 1].
+
+    Attributes:
+        net: the timm model.
+        first_convolutions: names of its modules that see the image.
+        coverage: what the weights covered, or None for random ones.
+
+    Raises:
+        ConfigError: timm has no such model, or it cannot take images of this size.
+        WeightsError: the weights cannot be had or do not fit.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        *,
+        model: str = "resnet50",
+        weights: str = "none",
+        prefix: str | None = None,
+        drop_path: float = 0.0,
+        expected: float = 0.95,
+    ) -> None:
+        super().__init__()
+        self.net: Any = _create(model, size, drop_path)  # timm's models share methods, not a class
+        first = _settings(model).first_conv or ()
+        self.first_convolutions = (first,) if isinstance(first, str) else tuple(first)
+        self._probe(model, size, drop_path)
+        self.coverage = self._load(model, weights, prefix, expected)
+
+    def forward(self, images: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
+        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass."""
+        features = self.net.forward_features(images)
+        found: dict[str, Tensor] = {}
+        if "tokens" in needs:
+            found["tokens"] = self._tokens(features)
+        if "pooled" in needs:
+            found["pooled"] = self.net.forward_head(features, pre_logits=True)  # (B, D)
+        return found
+
+    def _tokens(self, features: Tensor) -> Tensor:
+        if features.ndim == 3:
+            return features[:, getattr(self.net, "num_prefix_tokens", 0) :]  # (B, N, D)
+        if _channels_last(self.net):
+            return features.flatten(1, 2)  # (B, H, W, D) -> (B, N, D)
+        return features.flatten(2).transpose(1, 2)  # (B, D, H, W) -> (B, N, D)
+
+    def _probe(self, model: str, size: int, drop_path: float) -> None:
+        """Find all sizes by one pass of a twin on the meta device, which computes nothing."""
+        with torch.device("meta"), torch.no_grad():
+            twin = _create(model, size, drop_path).eval()
+            try:
+                features = twin.forward_features(torch.empty(1, 1, size, size))
+                pooled = twin.forward_head(features, pre_logits=True)
+            except (AssertionError, RuntimeError, ValueError) as error:
+                raise _bad_size(model, size, str(error)) from error
+        tokens = self._tokens(features)
+        if tokens.shape[1] == 0:
+            raise _bad_size(model, size, "nothing is left of it in the last feature map")
+        self.tokens, self.tokens_width = tokens.shape[1], tokens.shape[2]
+        self.pooled_width = pooled.shape[-1]
+        self.grid = _grid(self.net, features, self.tokens)
+        self.capabilities = frozenset({"grid"} if self.grid else ())
+
+    def _load(self, model: str, weights: str, prefix: str | None, expected: float) -> Coverage | None:
+        if weights == "none":
+            return None
+        known = _settings(model)
+        if weights == "pretrained" and not known.hf_hub_id:
+            raise WeightsError(_no_pretrained(model))
+        if weights != "pretrained" and not Path(weights).is_file():
+            raise WeightsError(
+                f"weights '{weights}' is neither none nor pretrained nor an existing file. do: correct the path"
+            )
+        if next(self.net.parameters()).is_meta:
+            return None  # `medvl check`: nothing to fill
+        path = Path(weights)
+        if weights == "pretrained":
+            path = hub.file(str(known.hf_hub_id), known.hf_hub_filename or "model.safetensors")
+        state = take_prefix(read_weights(path), self.net, source=weights, prefix=prefix)
+        state = _resized(to_one_channel(state, self.first_convolutions), self.net)
+        coverage = load_weights(self.net, state, source=f"{model} from {weights}", expected=expected)
+        log.info(coverage.summary())
+        return coverage
+
+
+def _settings(model: str) -> timm.models.PretrainedCfg:
+    """What timm knows of a model and its weights: input size, first convolution, where the weights are."""
+    architecture, _, _ = model.partition(".")
+    if not timm.is_model(architecture):
+        near = get_close_matches(architecture, timm.list_models(), n=5, cutoff=0.6)
+        hint = f"nearest: {', '.join(near)}" if near else "do: see timm.list_models()"
+        raise ConfigError(f"timm has no model '{model}'. {hint}")
+    try:
+        return timm.get_pretrained_cfg(model) or timm.models.PretrainedCfg()
+    except RuntimeError as error:
+        known = ", ".join(timm.list_pretrained(f"{architecture}.*")) or "none"
+        raise ConfigError(f"timm has no weights '{model}'. known: {known}") from error
+
+
+def _create(model: str, size: int, drop_path: float) -> Any:
+    known = _settings(model)
+    settings: dict[str, Any] = {"img_size": size} if known.fixed_input_size else {}
+    if drop_path:
+        settings["drop_path_rate"] = drop_path
+    try:
+        net = timm.create_model(model, num_classes=0, in_chans=1, **settings)
+    except TypeError as error:
+        if "drop_path_rate" not in str(error):
+            raise
+        raise ConfigError(f"timm model '{model}' has no drop path. do: leave drop_path out") from error
+    except (AssertionError, RuntimeError, ValueError) as error:
+        raise _bad_size(model, size, str(error)) from error
+    patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
+    if patch is not None and known.fixed_input_size and any(size % side for side in patch):
+        raise _bad_size(model, size, f"its patches have {patch[0]} pixels", patch[0])
+    return net
+
+
+def _bad_size(model: str, size: int, reason: str, patch: int | None = None) -> ConfigError:
+    usual = _settings(model).input_size[-1]
+    fits = f"the size it was made for is {usual}"
+    if patch:
+        below = size // patch * patch
+        fits = f"sizes that fit nearby are {below} and {below + patch}" if below else f"the least that fits is {patch}"
+    return ConfigError(
+        f"timm model '{model}' cannot take images of {size} pixels: {reason.rstrip('.')}. {fits}. "
+        "do: set the view's size"
+    )
+
+
+def _no_pretrained(model: str) -> str:
+    family = timm.list_pretrained(model.partition("_")[0] + "*")
+    near = get_close_matches(model, family, n=5, cutoff=0.3)
+    return (
+        f"timm has no pretrained weights for '{model}'. models that have some: {', '.join(near) or 'none alike'}. "
+        "do: choose one, give a file, or write weights: none"
+    )
+
+
+def _channels_last(net: nn.Module) -> bool:
+    return str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
+
+
+def _grid(net: nn.Module, features: Tensor, tokens: int) -> tuple[int, int] | None:
+    """(height, width) of the tokens; None where they are no full rectangle."""
+    if features.ndim == 4:
+        height, width = features.shape[1:3] if _channels_last(net) else features.shape[2:4]
+        return height, width
+    side = math.isqrt(tokens)  # square, because the images are
+    return (side, side) if side * side == tokens else None
+
+
+def _resized(state: dict[str, Tensor], net: nn.Module) -> dict[str, Tensor]:
+    """Position tables interpolated to this input size and older names renewed, by the model's own module."""
+    convert = getattr(importlib.import_module(type(net).__module__), "checkpoint_filter_fn", None)
+    if convert is None:
+        return state
+    try:
+        return convert(state, net)
+    except (KeyError, AttributeError, RuntimeError):
+        return state  # another architecture's file: the coverage report says so better
