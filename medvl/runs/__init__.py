@@ -1,0 +1,1 @@
+"""What a run writes and shows: metrics, predictions, manifest, pictures, tables, progress."""
