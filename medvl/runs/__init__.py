@@ -1,1 +1,1 @@
-"""What a run writes and shows: metrics, predictions, manifest, pictures, tables, progress."""
+"""What a run leaves: manifest, predictions, tables, pictures."""
