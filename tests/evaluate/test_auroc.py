@@ -35,7 +35,9 @@ cases = st.integers(1, 12).flatmap(
 def test_equals_the_definition_on_small_tied_cases(drawn):
     labels, scores, weights = (np.array(part) for part in drawn)
     expected = over_pairs(labels, scores, weights)
-    np.testing.assert_allclose(weighted_auroc(labels, scores, weights[:, None].astype(np.uint8)), [expected], atol=1e-12)
+    np.testing.assert_allclose(
+        weighted_auroc(labels, scores, weights[:, None].astype(np.uint8)), [expected], atol=1e-12
+    )
     np.testing.assert_allclose(auroc(labels, scores), over_pairs(labels, scores, np.ones(len(labels))), atol=1e-12)
 
 

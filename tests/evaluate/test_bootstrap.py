@@ -76,7 +76,9 @@ def test_interval_of_an_auroc_covers_the_truth():
         values = RankedScores(labels, scores).auroc(all_weights(np.arange(160), 200, seed=trial))
         low, high = percentile_interval(values)
         covered += low <= truth <= high
-    assert 0.88 <= covered / 120 <= 0.99  # 95 % +- about 3.5 standard deviations, less the percentile method's small bias
+    assert (
+        0.88 <= covered / 120 <= 0.99
+    )  # 95 % +- about 3.5 standard deviations, less the percentile method's small bias
 
 
 def test_clustered_cases_widen_the_interval():
