@@ -46,7 +46,7 @@ def plot_curves(records: Sequence[Record], *, title: str = "", best_step: int | 
     figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
     figure.get_layout_engine().set(w_pad=0.12, h_pad=0.08)  # type: ignore[union-attr, call-arg]  # constrained takes them
     grid = np.array(figure.subplots(rows, columns, squeeze=False)).ravel()
-    last = max(1, *(record.step for record in records), 1)
+    last = max([1, *(record.step for record in records)])
     for axes, (quantity, series) in zip(grid, panels.items(), strict=False):
         _draw(axes, quantity, series, best_step)
         axes.set_xlim(-0.02 * last, 1.04 * last)
