@@ -35,11 +35,13 @@ class Result:
         metrics: flat names, e.g. `auroc_macro`, `auroc/Cardiomegaly`; NaN where undefined.
         intervals: for some of them (low, high).
         notes: sentences about what the numbers leave out.
+        counts: how many cases stand behind them, e.g. `positives/Cardiomegaly`.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
+    counts: dict[str, int] = field(default_factory=dict)
 
 
 class Evaluator(ABC):

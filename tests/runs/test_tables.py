@@ -1,0 +1,40 @@
+"""Tables on screen and in files."""
+
+import csv
+import io
+
+from medvl.runs.tables import Table
+
+TABLE = Table(
+    "test [phantom]",
+    ["finding", "AUROC"],
+    [["macro", "0.812 (0.78-0.84)"], ["[red]Edema | fluid", "–"], ["x" * 120, "0.5"]],
+    ["Edema: no positive case, undefined"],
+)
+
+
+def test_shown_whole_and_without_markup():
+    stream = io.StringIO()
+    TABLE.show(stream)
+    lines = stream.getvalue().splitlines()
+    assert lines[0].startswith("test [phantom]")
+    (macro,) = [line for line in lines if "macro" in line]
+    assert macro.split() == ["macro", "0.812", "(0.78-0.84)"]
+    assert any("[red]Edema | fluid" in line for line in lines) and any("x" * 120 in line for line in lines)
+    assert "Edema: no positive case, undefined" in lines[-1]
+    assert "\x1b" not in stream.getvalue()
+
+
+def test_written_as_markdown_and_csv(tmp_path):
+    TABLE.write(tmp_path, "test")
+    lines = (tmp_path / "test.md").read_text().splitlines()
+    assert lines[0] == "### test [phantom]"
+    assert lines[2:6] == [
+        "| finding | AUROC |",
+        "| :--- | ---: |",
+        "| macro | 0.812 (0.78-0.84) |",
+        "| [red]Edema \\| fluid | – |",
+    ]
+    assert lines[-1] == "- Edema: no positive case, undefined"
+    with open(tmp_path / "test.csv", newline="") as file:
+        assert list(csv.reader(file)) == [list(TABLE.columns), *TABLE.rows]
