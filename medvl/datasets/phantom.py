@@ -146,7 +146,7 @@ class Phantom(Dataset):
         return phantom_places.box_column(len(studies), image, label, corners)
 
     def _find(self, references: list[str]) -> tuple[Studies, npt.NDArray[np.int64], list[np.ndarray | Exception]]:
-        """Study and view (index into `VIEWS`, -1 where there is no such image) per reference, and a list of the errors."""
+        """Per reference: its study, its view (index into `VIEWS`, -1 where there is no such image), and an error."""
         parsed = [_REFERENCE.fullmatch(reference) for reference in references]
         wanted = np.array(
             [(int(m[1]), int(m[2]), VIEWS.index(m[3])) if m else (-1, 0, 0) for m in parsed], dtype=np.int64

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medvl.datasets.phantom_random import Draws
-from medvl.datasets.phantom_shapes import Blob, Field, band, column, ramp
+from medvl.datasets.phantom_shapes import Blob, Field, band, column, fourth, ramp
 
 
 @dataclass(frozen=True)
@@ -185,4 +185,4 @@ def _vessels(torso: Torso, s: Field, y: Field, side: Field) -> Field:
     twigs = np.maximum(np.cos(12 * (angle - bend) - twist - 6 * radius), 0) * ramp(radius - 0.22, 0.2)
     fade = np.clip(1 - radius / 0.62, 0, 1)
     hilum = ramp(1 - (across / 0.09) ** 2 - (down / 0.17) ** 2, 1.0)
-    return torso.hila * (0.11 * hilum + fade * (0.10 * trunk**4 + 0.07 * twigs**4))
+    return torso.hila * (0.11 * hilum + fade * (0.10 * fourth(trunk) + 0.07 * fourth(twigs)))

@@ -133,9 +133,9 @@ def _of_visit(draws: Draws, name: str, context: npt.NDArray[np.int64]) -> np.nda
     """What is drawn anew at every study."""
     if name == "days":
         return np.floor(draws.uniform("days", 1, 15)).astype(np.int64)
-    portable = np.array([0.35, 0.65, 0.40, 0.20, 0.45])[context]
-    rate = {"hedged": 0.5, "ambiguous": 0.08, "anteroposterior": portable, "lateral": 0.3}[name]
-    return draws.chance(name, rate)
+    if name == "anteroposterior":
+        return draws.chance(name, np.array([0.35, 0.65, 0.40, 0.20, 0.45])[context])
+    return draws.chance(name, {"hedged": 0.5, "ambiguous": 0.08, "lateral": 0.3}[name])
 
 
 def _severities(visit: list[Draws], sign: str, rate: Array) -> Array:

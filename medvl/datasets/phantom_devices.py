@@ -9,7 +9,7 @@ import numpy as np
 
 from medvl.datasets.phantom_anatomy import Torso
 from medvl.datasets.phantom_random import Draws
-from medvl.datasets.phantom_shapes import Field, column
+from medvl.datasets.phantom_shapes import Field, column, fourth
 
 _T = np.linspace(0, 1, 13, dtype=np.float32)  # samples along a wire
 _TURN = np.linspace(0, 2 * np.pi, 32, endpoint=False, dtype=np.float32)
@@ -54,7 +54,7 @@ class Generator:
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, 1 at the centre."""
-        return 1 - ((x - self.x) / self.width) ** 4 - ((y - self.y) / self.height) ** 4
+        return 1 - fourth((x - self.x) / self.width) - fourth((y - self.y) / self.height)
 
     def outline(self) -> tuple[Field, Field]:
         """Points (N, 32, 1) around the case."""
@@ -68,12 +68,12 @@ class Generator:
 def wire(half_width: float, *control: tuple[Field, Field]) -> Path:
     """The Bezier curve of these control points, each a pair of (N, 1, 1)."""
     degree = len(control) - 1
-    x = y = np.float32(0)
+    x = y = 0 * control[0][0][:, :, 0]
     for k, (control_x, control_y) in enumerate(control):
         weight = comb(degree, k) * _T**k * (1 - _T) ** (degree - k)
         x = x + control_x[:, :, 0] * weight
         y = y + control_y[:, :, 0] * weight
-    return Path(np.asarray(x), np.asarray(y), half_width)
+    return Path(x, y, half_width)
 
 
 def tube(torso: Torso, image: Draws) -> Path:

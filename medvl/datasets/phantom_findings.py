@@ -48,7 +48,8 @@ class Fluid:
 
     def surface_at(self, s: Field) -> Field:
         """y of the meniscus at distance s from the midline."""
-        return self.level - self.climb * (s / self.torso.lung) ** 3
+        r = s / self.torso.lung
+        return self.level - self.climb * r * r * r
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, in body units."""
@@ -103,7 +104,7 @@ class Gas:
         """The visible line of the visceral pleura, 0 to 1."""
         s = self.side * x
         ends = np.minimum(self.end - y, s - self.torso.medial_at(y))
-        return band(s - self.edge_at(y), np.float32(0.025)) * ramp(ends, np.float32(0.03))
+        return band(s - self.edge_at(y), 0.025) * ramp(ends, 0.03)
 
 
 def on_outline(shape: Shape, lines: list[tuple[Field, Field]]) -> tuple[Field, Field]:
@@ -200,12 +201,12 @@ def _pneumothorax(studies: Studies, torso: Torso, image: Draws, side: int) -> Pl
 def _devices(studies: Studies, torso: Torso, image: Draws) -> list[Placed]:
     placed = []
     rows = _rows(studies.tube)
-    placed.append(Placed("tube", rows, tube(torso.take(rows), Draws(image.key[rows])), np.float32(1)))
+    placed.append(Placed("tube", rows, tube(torso.take(rows), Draws(image.key[rows])), column(np.ones(len(rows)))))
     rows = _rows(studies.line)
-    placed.append(Placed("line", rows, line(torso.take(rows), Draws(image.key[rows])), np.float32(1)))
+    placed.append(Placed("line", rows, line(torso.take(rows), Draws(image.key[rows])), column(np.ones(len(rows)))))
     rows = _rows(studies.pacemaker)
     body = torso.take(rows)
     case = generator(body, Draws(image.key[rows]))
-    placed.append(Placed("pacemaker", rows, case, np.float32(1)))
-    placed.append(Placed("lead", rows, lead(body, case), np.float32(1)))
+    placed.append(Placed("pacemaker", rows, case, column(np.ones(len(rows)))))
+    placed.append(Placed("lead", rows, lead(body, case), column(np.ones(len(rows)))))
     return placed

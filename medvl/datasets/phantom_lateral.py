@@ -10,7 +10,7 @@ from medvl.datasets.phantom_anatomy import Layers, Torso
 from medvl.datasets.phantom_cases import Studies
 from medvl.datasets.phantom_findings import Placed, on_outline
 from medvl.datasets.phantom_random import Draws
-from medvl.datasets.phantom_shapes import Blob, Field, band, column, ramp
+from medvl.datasets.phantom_shapes import Blob, Field, column, fourth, ramp
 
 _STEPS = np.linspace(-0.95, 0.95, 240, dtype=np.float32)[None, :, None]
 
@@ -65,7 +65,7 @@ def layers(torso: Torso, x: Field, y: Field) -> Layers:
     angle = np.arctan2(y + 0.02, x - 0.06)
     radius = np.sqrt((x - 0.06) ** 2 + (y + 0.02) ** 2)
     angle += 0.35 * np.sin(11 * radius + 2 * angle + torso.phase)
-    twigs = np.maximum(np.cos(9 * angle + 4 * radius), 0) ** 4 * np.clip(1 - radius / 0.6, 0, 1)
+    twigs = fourth(np.maximum(np.cos(9 * angle + 4 * radius), 0)) * np.clip(1 - radius / 0.6, 0, 1)
     vessels = torso.hila * (0.12 * hilum + 0.08 * ramp(radius - 0.12, 0.2) * twigs) * lung
     return Layers(air=lung * (1 - 0.55 * beat), solid=solid, vessels=vessels)
 

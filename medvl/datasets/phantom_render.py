@@ -12,7 +12,7 @@ from medvl.datasets.phantom_anatomy import Layers, Torso, draw_torso
 from medvl.datasets.phantom_cases import Studies
 from medvl.datasets.phantom_findings import Gas, Placed
 from medvl.datasets.phantom_random import Draws, keys
-from medvl.datasets.phantom_shapes import Field, band, column, grain, ramp, value_noise
+from medvl.datasets.phantom_shapes import Field, column, grain, ramp, value_noise
 
 VIEWS = PA, AP, LATERAL = ("PA", "AP", "LATERAL")
 

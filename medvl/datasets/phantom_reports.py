@@ -35,7 +35,7 @@ _ZONES = ("upper", "mid", "lower")
 
 @dataclass(frozen=True)
 class Reports:
-    """Of N studies: section -> N texts or None, and label -> (N,) whether an absent finding is denied in so many words."""
+    """Of N studies: section -> N texts or None, and label -> (N,) whether an absent finding is denied in words."""
 
     sections: dict[str, list[str | None]]
     denied: dict[str, npt.NDArray[np.bool_]]
@@ -74,6 +74,7 @@ class Pick:
         self._numbers: Iterator[int] = iter(numbers)
 
     def __call__(self, options: Sequence[str]) -> str:
+        """One of them."""
         return options[next(self._numbers) % len(options)]
 
     def chance(self, one_in: int) -> bool:

@@ -8,13 +8,14 @@ pixels and outlines alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from medvl.datasets.phantom_random import Array, Draws
 
-Field = npt.NDArray[np.float32]
+Field = npt.NDArray[Any]  # float32 throughout; numpy's stubs lose the width at every ufunc
 
 _ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False, dtype=np.float32)[None, :, None]
 
@@ -26,8 +27,14 @@ def column(values: npt.ArrayLike) -> Field:
 
 def ramp(distance: Field, softness: float | Field) -> Field:
     """A smooth step from 0 to 1, half-way where `distance` is 0 and `softness` wide."""
-    t = np.clip(distance / softness + np.float32(0.5), 0, 1)
-    return t * t * (3 - 2 * t)
+    t = np.asarray(distance / softness)
+    t += np.float32(0.5)
+    np.clip(t, 0, 1, out=t)
+    step = t * t
+    t *= -2  # in place: this is where most of the drawing's time goes
+    t += 3
+    step *= t
+    return step
 
 
 def band(distance: Field, half_width: float | Field) -> Field:
@@ -35,6 +42,12 @@ def band(distance: Field, half_width: float | Field) -> Field:
     t = np.clip(distance / half_width, -1, 1)
     t = 1 - t * t
     return t * t
+
+
+def fourth(values: Field) -> Field:
+    """The fourth power, several times faster than `**`."""
+    square = values * values
+    return square * square
 
 
 @dataclass(frozen=True)

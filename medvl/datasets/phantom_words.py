@@ -28,7 +28,7 @@ REASONS = {
         "lymphoma under treatment", "smoking and finger clubbing", "history of renal cancer",
     ),
     "injury": (
-        "motor vehicle collision", "fall from a ladder", "loss of consciousness, found down", "blunt trauma after assault",
+        "motor vehicle collision", "fall from a ladder", "loss of consciousness, found down", "blunt trauma",
         "near drowning", "seizure with vomiting", "bicycle accident, trauma", "smoke inhalation in a house fire",
         "choking on food and vomiting", "fall down stairs",
     ),
