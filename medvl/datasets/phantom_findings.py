@@ -184,8 +184,8 @@ def _effusion(studies: Studies, torso: Torso, image: Draws, side: int) -> Placed
     fluid = Fluid(
         torso=body,
         side=0 * severity + _sign(side),
-        level=floor + 0.10 - 0.38 * severity + column(image.normal(f"effusion.{side}", 0, 0.015)[rows]),
-        climb=0.16 + 0.06 * severity,
+        level=floor + 0.15 - 0.38 * severity + column(image.normal(f"effusion.{side}", 0, 0.015)[rows]),
+        climb=0.14 + 0.06 * severity,
     )
     return Placed("effusion", rows, fluid, severity)
 
@@ -194,7 +194,7 @@ def _pneumothorax(studies: Studies, torso: Torso, image: Draws, side: int) -> Pl
     rows = _rows((studies.pneumothorax > 0) & (studies.pneumothorax_side == side))
     body, severity = torso.take(rows), column(studies.pneumothorax[rows])
     end = body.apex + 0.50 + 0.75 * severity + column(image.normal("pneumothorax.end", 0, 0.03)[rows])
-    gas = Gas(body, side=0 * severity + _sign(side), depth=0.09 + 0.20 * severity, end=end)
+    gas = Gas(body, side=0 * severity + _sign(side), depth=0.13 + 0.20 * severity, end=end)
     return Placed("pneumothorax", rows, gas, severity)
 
 

@@ -17,7 +17,7 @@ from medvl.datasets.phantom_shapes import Field, column, grain, ramp, value_nois
 VIEWS = PA, AP, LATERAL = ("PA", "AP", "LATERAL")
 
 _AIR = np.float32(0.44)  # how much less aerated lung attenuates than soft tissue
-_METAL = {"tube": 0.22, "line": 0.22, "pacemaker": 0.55, "lead": 0.32}
+_METAL = {"tube": 0.34, "line": 0.34, "pacemaker": 0.60, "lead": 0.38}
 
 
 @dataclass(frozen=True)
@@ -61,10 +61,10 @@ def draw_scene(seed: int, studies: Studies, views: npt.NDArray[np.int64]) -> Sce
         image=image,
         torso=torso,
         placed=place(studies, torso, person, image),
-        right=column(loose * image.normal("pose.right", 0, 0.03)),
-        down=column(loose * image.normal("pose.down", 0.01, 0.03)),
-        turn=column(loose * image.normal("pose.turn", 0, 0.035)),
-        zoom=column(np.clip(image.normal("pose.zoom", 1.0, 0.045), 0.88, 1.12)),
+        right=column(loose * image.normal("pose.right", 0, 0.055)),
+        down=column(loose * image.normal("pose.down", 0.01, 0.045)),
+        turn=column(loose * image.normal("pose.turn", 0, 0.045)),
+        zoom=column(np.clip(image.normal("pose.zoom", 1.0, 0.06), 0.86, 1.14)),
     )
 
 
@@ -87,17 +87,17 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
         soft = column(image.uniform("focal.soft", 0.35, 0.75)[rows])
         layers.solid[rows] += strength * ramp(inside, soft) * (1 + 0.30 * texture[rows])
     elif placed.sign == "diffuse":
-        strength = column(image.uniform("diffuse.density", 0.06, 0.10)[rows]) + 0.08 * severity
+        strength = column(image.uniform("diffuse.density", 0.035, 0.065)[rows]) + 0.065 * severity
         cloud = ramp(inside, 0.9) * (1 + 0.45 * texture[rows])
         layers.solid[rows] += strength * cloud * np.sqrt(layers.air[rows])
     elif placed.sign == "effusion":
         fluid = ramp(inside, 0.04)
-        layers.air[rows] *= 1 - np.float32(0.75) * fluid
+        layers.air[rows] *= 1 - np.float32(0.60) * fluid
         layers.vessels[rows] *= 1 - fluid
     elif placed.sign == "pneumothorax" and isinstance(shape, Gas):
         gas = ramp(inside, 0.03)
         layers.vessels[rows] *= 1 - gas
-        layers.solid[rows] += 0.10 * shape.lung_edge(x, y) - 0.07 * gas
+        layers.solid[rows] += 0.14 * shape.lung_edge(x, y) - 0.12 * gas
     elif placed.sign in _METAL:
         layers.solid[rows] += np.float32(_METAL[placed.sign]) * ramp(inside, 0.02)
 
