@@ -79,7 +79,7 @@ def draw_torso(person: Draws, image: Draws, enlarged: np.ndarray, anteroposterio
     female = person.chance("female", 0.48)
     lung = np.clip(person.normal("lung", 0.71, 0.035), 0.62, 0.79)
     # an AP film magnifies the heart; a shallow breath lays it flat
-    width = (person.normal("heart", 0.58, 0.035) + 0.34 * enlarged) * (1 + 0.07 * anteroposterior - 0.4 * breath)
+    width = (person.normal("heart", 0.58, 0.04) + 0.30 * enlarged) * (1 + 0.07 * anteroposterior - 0.4 * breath)
     base = np.clip(person.normal("base", 0.40, 0.04) + breath, 0.24, 0.54)
     return Torso(
         lung=column(lung),

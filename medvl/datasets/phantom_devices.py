@@ -80,7 +80,7 @@ def tube(torso: Torso, image: Draws) -> Path:
     """An endotracheal tube: down the trachea, its tip above the carina."""
     tip = column(image.uniform("tube.tip", -0.50, -0.26))
     start = torso.sway + column(image.normal("tube.start", 0, 0.03))
-    return wire(0.022, (start, 0 * tip - 1.15), (torso.sway, 0 * tip - 0.8), (torso.sway, tip))
+    return wire(0.026, (start, 0 * tip - 1.15), (torso.sway, 0 * tip - 0.8), (torso.sway, tip))
 
 
 def line(torso: Torso, image: Draws) -> Path:
@@ -90,7 +90,7 @@ def line(torso: Torso, image: Draws) -> Path:
     entry_y = jugular * -1.05 + (1 - jugular) * (torso.clavicle + 0.10)
     bend = torso.clavicle - 0.05
     tip = column(image.uniform("line.tip", -0.20, 0.08))
-    return wire(0.018, (entry_x, entry_y), (0.5 * entry_x - 0.08, bend), (0 * tip - 0.09, bend), (0 * tip - 0.10, tip))
+    return wire(0.022, (entry_x, entry_y), (0.5 * entry_x - 0.08, bend), (0 * tip - 0.09, bend), (0 * tip - 0.10, tip))
 
 
 def generator(torso: Torso, image: Draws) -> Generator:
@@ -106,7 +106,7 @@ def lead(torso: Torso, case: Generator) -> Path:
     apex = (0.62 * torso.heart_left, torso.heart_y + 0.6 * torso.heart_height)
     zero = 0 * case.x
     return wire(
-        0.016,
+        0.020,
         (case.x - 0.05, case.y - 0.05),
         (0.4 * case.x, torso.clavicle - 0.05),
         (zero - 0.20, torso.clavicle + 0.05),

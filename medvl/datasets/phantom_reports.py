@@ -27,7 +27,7 @@ from medvl.datasets.phantom_random import Draws, keys
 SECTIONS = ("indication", "comparison", "findings", "impression")
 
 _MISSING = {"indication": 0.04, "comparison": 0.25, "findings": 0.12, "impression": 0.08}
-_NO_REASON = 0.06  # of the indications name a complaint only
+_NO_REASON = 0.10  # of the indications name a complaint only
 _DRAWS = 64  # choices of words that a report may take
 _SIDES = ("right", "left", "bilateral")
 _ZONES = ("upper", "mid", "lower")
