@@ -106,7 +106,8 @@ class Phantom(Dataset):
 
     def read_images(self, references: list[str]) -> list[np.ndarray | Exception]:
         """Several radiographs; each has the same pixels in any company."""
-        studies, views, images = self._find(references)
+        studies, views = self._find(references)
+        images: list[np.ndarray | Exception] = [self._missing(reference) for reference in references]
         for lateral in (False, True):
             kind = np.flatnonzero((views >= 0) & ((views == VIEWS.index(LATERAL)) == lateral))
             for start in range(0, len(kind), _CHUNK):
@@ -124,9 +125,9 @@ class Phantom(Dataset):
         """
         if label not in LABELS:
             raise DataError(f"phantom: {unknown('label', label, LABELS)}")
-        studies, views, images = self._find([reference])
-        if isinstance(images[0], DataError):
-            raise images[0]
+        studies, views = self._find([reference])
+        if views[0] < 0:
+            raise self._missing(reference)
         return phantom_places.mask(draw_scene(self.seed, studies, views), studies, label, self.resolution)[0]
 
     def fingerprint(self) -> str:
@@ -145,8 +146,8 @@ class Phantom(Dataset):
         image, label, corners = (np.concatenate(column) for column in zip(*parts, strict=True))
         return phantom_places.box_column(len(studies), image, label, corners)
 
-    def _find(self, references: list[str]) -> tuple[Studies, npt.NDArray[np.int64], list[np.ndarray | Exception]]:
-        """Per reference: its study, its view (index into `VIEWS`, -1 where there is no such image), and an error."""
+    def _find(self, references: list[str]) -> tuple[Studies, npt.NDArray[np.int64]]:
+        """Per reference: its study, and its view (index into `VIEWS`, -1 where there is no such image)."""
         parsed = [_REFERENCE.fullmatch(reference) for reference in references]
         wanted = np.array(
             [(int(m[1]), int(m[2]), VIEWS.index(m[3])) if m else (-1, 0, 0) for m in parsed], dtype=np.int64
@@ -161,14 +162,13 @@ class Phantom(Dataset):
         front = np.where(found.anteroposterior, VIEWS.index(AP), VIEWS.index(PA))
         exists = np.where(wanted[:, 2] == VIEWS.index(LATERAL), found.lateral, wanted[:, 2] == front)
         exists &= known & (found.patient == wanted[:, 0]) & (found.study == wanted[:, 1])
-        errors: list[np.ndarray | Exception] = [
-            DataError(
-                f"phantom: no image '{reference}' among {self.patients} patients (seed {self.seed}). "
-                "do: take a reference from the table's 'image' column, such as 'phantom/000000/s01/PA'"
-            )
-            for reference in references
-        ]
-        return found, np.where(exists, wanted[:, 2], -1), errors
+        return found, np.where(exists, wanted[:, 2], -1)
+
+    def _missing(self, reference: str) -> DataError:
+        return DataError(
+            f"phantom: no image '{reference}' among {self.patients} patients (seed {self.seed}). "
+            "do: take a reference from the table's 'image' column, such as 'phantom/000000/s01/PA'"
+        )
 
 
 def _names(studies: Studies, views: npt.NDArray[np.int64]) -> dict[str, pa.Array]:

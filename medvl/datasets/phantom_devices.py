@@ -22,6 +22,7 @@ class Path:
     x: Field
     y: Field
     half_width: float
+    inset = 0.0
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, `half_width` on the wire's centre line, 0 at its edge."""
@@ -37,9 +38,11 @@ class Path:
         return np.float32(self.half_width) - np.sqrt(nearest)
 
     def outline(self) -> tuple[Field, Field]:
-        """(N, 32 P, 1): a ring around each point of the course."""
-        x = self.x[:, :, None] + self.half_width * np.cos(_TURN)
-        y = self.y[:, :, None] + self.half_width * np.sin(_TURN)
+        """Rings around many points of the course, (N, 8 * 32 (P - 1), 1)."""
+        step = np.linspace(0, 1, 8, dtype=np.float32)
+        x = (self.x[:, :-1, None] * (1 - step) + self.x[:, 1:, None] * step)[..., None]
+        y = (self.y[:, :-1, None] * (1 - step) + self.y[:, 1:, None] * step)[..., None]
+        x, y = x + self.half_width * np.cos(_TURN), y + self.half_width * np.sin(_TURN)
         return x.reshape(len(x), -1, 1), y.reshape(len(y), -1, 1)
 
 
@@ -51,6 +54,7 @@ class Generator:
     y: Field
     width: float = 0.10
     height: float = 0.085
+    inset = 0.0
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, 1 at the centre."""

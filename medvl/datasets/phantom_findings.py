@@ -14,17 +14,24 @@ from medvl.datasets.phantom_devices import generator, lead, line, tube
 from medvl.datasets.phantom_random import Draws
 from medvl.datasets.phantom_shapes import Blob, Field, band, column, ramp
 
+INSET = 1 / 128  # half a pixel of a radiograph of 128 pixels
 _STEPS = np.linspace(-0.95, 0.95, 240, dtype=np.float32)[None, :, None]
 
 
 class Shape(Protocol):
-    """A region of the body: an implicit function for pixels, points for boxes. The two must agree."""
+    """A region of the body: an implicit function for pixels, points for boxes. The two must agree.
+
+    `inset` is how far inside the outline the points lie: a pointed region has tips too thin for any pixel, and
+    what is less than twice `inset` wide belongs neither to its box nor to its mask.
+    """
+
+    inset: float
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, 0 on the outline."""
 
     def outline(self) -> tuple[Field, Field]:
-        """Points on the outline, (N, P, 1) each; NaN where a point is not on it."""
+        """Points (N, P, 1) at `inset` from the outline; NaN where a point is outside or nearer."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +52,7 @@ class Fluid:
     side: Field  # -1 or 1
     level: Field
     climb: Field
+    inset = INSET
 
     def surface_at(self, s: Field) -> Field:
         """y of the meniscus at distance s from the midline."""
@@ -64,10 +72,10 @@ class Fluid:
         return on_outline(
             self,
             [
-                (self.side * s, self.surface_at(s)),
-                (self.side * s, self.torso.diaphragm_at(s, self.side)),
-                (self.side * self.torso.width_at(y), y),
-                (self.side * self.torso.medial_at(y), y),
+                (self.side * s, self.surface_at(s) + INSET),
+                (self.side * s, self.torso.diaphragm_at(s, self.side) - INSET),
+                (self.side * (self.torso.width_at(y) - INSET), y),
+                (self.side * (self.torso.medial_at(y) + INSET), y),
             ],
         )
 
@@ -80,6 +88,7 @@ class Gas:
     side: Field
     depth: Field  # of the gap at its widest
     end: Field  # y where the gap closes
+    inset = INSET
 
     def edge_at(self, y: Field) -> Field:
         """Distance from the midline to the lung's edge at height y."""
@@ -97,7 +106,7 @@ class Gas:
         """Points on the ribcage, on the lung's edge, and beside the mediastinum."""
         t = (_STEPS + 0.95) / 1.9
         y = self.torso.apex + t * (self.end - self.torso.apex)
-        walls = [self.torso.width_at(y), self.edge_at(y), self.torso.medial_at(y)]
+        walls = [self.torso.width_at(y) - INSET, self.edge_at(y) + INSET, self.torso.medial_at(y) + INSET]
         return on_outline(self, [(self.side * s, y) for s in walls])
 
     def lung_edge(self, x: Field, y: Field) -> Field:
@@ -111,7 +120,7 @@ def on_outline(shape: Shape, lines: list[tuple[Field, Field]]) -> tuple[Field, F
     """Points of these lines that are not cut off by another."""
     x = np.concatenate([np.broadcast_to(x, np.broadcast_shapes(x.shape, y.shape)) for x, y in lines], axis=1)
     y = np.concatenate([np.broadcast_to(y, np.broadcast_shapes(x.shape, y.shape)) for x, y in lines], axis=1)
-    on = shape.inside(x, y) > -1e-3
+    on = shape.inside(x, y) > shape.inset - 1e-3
     return np.where(on, x, np.nan), np.where(on, y, np.nan)
 
 

@@ -8,7 +8,7 @@ import numpy as np
 
 from medvl.datasets.phantom_anatomy import Layers, Torso
 from medvl.datasets.phantom_cases import Studies
-from medvl.datasets.phantom_findings import Placed, on_outline
+from medvl.datasets.phantom_findings import INSET, Placed, on_outline
 from medvl.datasets.phantom_random import Draws
 from medvl.datasets.phantom_shapes import Blob, Field, column, fourth, ramp
 
@@ -76,6 +76,7 @@ class Fluid:
 
     torso: Torso
     level: Field
+    inset = INSET
 
     def surface_at(self, x: Field) -> Field:
         """y of the meniscus, which climbs backwards."""
@@ -89,8 +90,8 @@ class Fluid:
     def outline(self) -> tuple[Field, Field]:
         """Points on its four sides."""
         x = y = _STEPS + 0 * self.level
-        sides = [(x, self.surface_at(x)), (x, floor_at(self.torso, x)), (front_at(y), y), (back_at(y), y)]
-        return on_outline(self, sides)
+        above, below = (x, self.surface_at(x) + INSET), (x, floor_at(self.torso, x) - INSET)
+        return on_outline(self, [above, below, (front_at(y) + INSET, y), (back_at(y) - INSET, y)])
 
 
 def place(studies: Studies, torso: Torso, person: Draws, image: Draws) -> list[Placed]:

@@ -46,30 +46,40 @@ def boxes(
     scene: Scene, studies: Studies
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], npt.NDArray[np.float64]]:
     """All boxes of N images: image (M,), label (M,), and (M, 4) x, y, width, height as fractions of the image."""
-    images, labels, corners = [], [], []
+    images, labels, corners = [np.zeros(0, np.int64)], [np.zeros(0, np.int64)], [np.zeros((0, 4))]
     for placed, mine, label in labelled(scene, studies):
-        u, v = scene.to_image(placed.rows, *placed.shape.outline())
-        ends = [np.nanmin(u, axis=1), np.nanmin(v, axis=1), np.nanmax(u, axis=1), np.nanmax(v, axis=1)]
-        images.append(placed.rows[mine])
-        labels.append(label)
-        corners.append(np.clip(np.concatenate(ends, axis=1).astype(np.float64), 0, 1)[mine])
-    if not images:
-        return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros((0, 4))
-    image, label, corner = np.concatenate(images), np.concatenate(labels), np.concatenate(corners)
-    corner[:, 2:] -= corner[:, :2]
-    seen = (corner[:, 2] > 0) & (corner[:, 3] > 0)  # a wire may lie wholly beyond the image's edge
-    return image[seen], label[seen], corner[seen]
+        corner = _hulls(scene, placed)[mine]
+        seen = (corner[:, 2:] > corner[:, :2]).all(axis=1)  # a wire may lie wholly beyond the image's edge
+        corner[:, 2:] -= corner[:, :2]
+        images.append(placed.rows[mine][seen])
+        labels.append(label[seen])
+        corners.append(corner[seen])
+    return np.concatenate(images), np.concatenate(labels), np.concatenate(corners)
+
+
+def _hulls(scene: Scene, placed: Placed) -> npt.NDArray[np.float64]:
+    """(n, 4) left, top, right, bottom of a placed sign, as fractions of the image, cut at the image's edges."""
+    u, v = scene.to_image(placed.rows, *placed.shape.outline())
+    near = (np.abs(u - 0.5) < 0.51) & (np.abs(v - 0.5) < 0.51)  # false for NaN, too
+    low = [np.where(near, side, np.inf).min(axis=1) for side in (u, v)]
+    high = [np.where(near, side, -np.inf).max(axis=1) for side in (u, v)]
+    reach = placed.shape.inset * scene.zoom[placed.rows][:, :, 0] / 2
+    ends = np.concatenate([*(side - reach for side in low), *(side + reach for side in high)], axis=1)
+    return np.clip(ends.astype(np.float64), 0, 1)
 
 
 def mask(scene: Scene, studies: Studies, label: str, size: int) -> npt.NDArray[np.bool_]:
     """(N, size, size) True where a finding of this label stands."""
     x, y = scene.to_body(size)
+    centre = (np.arange(size) + 0.5) / size
     where = np.zeros(x.shape, dtype=bool)
     for placed, mine, labels in labelled(scene, studies):
-        rows = placed.rows
-        inside = placed.shape.inside(x[rows], y[rows]) > 0
+        inside = placed.shape.inside(x[placed.rows], y[placed.rows]) > 0
+        left, top, right, bottom = _hulls(scene, placed).T[:, :, None]
+        inside &= ((centre >= left) & (centre <= right))[:, None, :]
+        inside &= ((centre >= top) & (centre <= bottom))[:, :, None]
         for one in mine[labels == LABELS.index(label)]:
-            where[rows[one]] |= inside[one]
+            where[placed.rows[one]] |= inside[one]
     return where
 
 

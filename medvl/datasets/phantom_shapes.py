@@ -61,6 +61,7 @@ class Blob:
     tilt: Field
     wave: Field  # amplitude of the outline's waves, 0 to 0.2
     phase: Field
+    inset = 0.0
 
     def inside(self, x: Field, y: Field) -> Field:
         """Positive inside, 1 at the centre, 0 on the outline."""

@@ -76,7 +76,7 @@ EFFUSIONS = (
 PNEUMOTHORAX = (
     "There is a {size} {side} pneumothorax{change}.",
     "{Size} {side} apical pneumothorax{change}.",
-    "A {side} pleural line indicates a {size} pneumothorax{change}.",
+    "Visible {side} pleural edge with a {size} pneumothorax{change}.",
 )
 HEART = (
     "The heart is {grade}ly enlarged{change}.",
