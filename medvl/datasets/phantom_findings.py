@@ -1,9 +1,8 @@
-"""Findings of the front view: where each stands, its outline, and what it does to the beam."""
+"""Findings of the front view: where each stands and how large it is."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,27 +10,9 @@ import numpy.typing as npt
 from medvl.datasets.phantom_anatomy import Torso
 from medvl.datasets.phantom_cases import BOTH, LEFT, RIGHT, Studies
 from medvl.datasets.phantom_devices import generator, lead, line, tube
+from medvl.datasets.phantom_pleura import Fluid, Gas
 from medvl.datasets.phantom_random import Draws
-from medvl.datasets.phantom_shapes import Blob, Field, band, column, ramp
-
-INSET = 1 / 128  # half a pixel of a radiograph of 128 pixels
-_STEPS = np.linspace(-0.95, 0.95, 240, dtype=np.float32)[None, :, None]
-
-
-class Shape(Protocol):
-    """A region of the body: an implicit function for pixels, points for boxes. The two must agree.
-
-    `inset` is how far inside the outline the points lie: a pointed region has tips too thin for any pixel, and
-    what is less than twice `inset` wide belongs neither to its box nor to its mask.
-    """
-
-    inset: float
-
-    def inside(self, x: Field, y: Field) -> Field:
-        """Positive inside, 0 on the outline."""
-
-    def outline(self) -> tuple[Field, Field]:
-        """Points (N, P, 1) at `inset` from the outline; NaN where a point is outside or nearer."""
+from medvl.datasets.phantom_shapes import Blob, Field, Shape, column
 
 
 @dataclass(frozen=True)
@@ -42,86 +23,6 @@ class Placed:
     rows: npt.NDArray[np.int64]
     shape: Shape
     severity: Field
-
-
-@dataclass(frozen=True)
-class Fluid:
-    """A pleural effusion: the lung's base below a meniscus that climbs the side wall."""
-
-    torso: Torso
-    side: Field  # -1 or 1
-    level: Field
-    climb: Field
-    inset = INSET
-
-    def surface_at(self, s: Field) -> Field:
-        """y of the meniscus at distance s from the midline."""
-        r = s / self.torso.lung
-        return self.level - self.climb * r * r * r
-
-    def inside(self, x: Field, y: Field) -> Field:
-        """Positive inside, in body units."""
-        s = self.side * x
-        bottom = self.torso.diaphragm_at(s, self.side) - y
-        sides = np.minimum(self.torso.width_at(y) - s, s - self.torso.medial_at(y))
-        return np.minimum(np.minimum(bottom, y - self.surface_at(s)), sides)
-
-    def outline(self) -> tuple[Field, Field]:
-        """Points on its four sides."""
-        s, y = np.abs(_STEPS), _STEPS + 0 * self.side
-        return on_outline(
-            self,
-            [
-                (self.side * s, self.surface_at(s) + INSET),
-                (self.side * s, self.torso.diaphragm_at(s, self.side) - INSET),
-                (self.side * (self.torso.width_at(y) - INSET), y),
-                (self.side * (self.torso.medial_at(y) + INSET), y),
-            ],
-        )
-
-
-@dataclass(frozen=True)
-class Gas:
-    """A pneumothorax: the space between the ribcage and the edge of a lung that has fallen away from it."""
-
-    torso: Torso
-    side: Field
-    depth: Field  # of the gap at its widest
-    end: Field  # y where the gap closes
-    inset = INSET
-
-    def edge_at(self, y: Field) -> Field:
-        """Distance from the midline to the lung's edge at height y."""
-        t = np.clip((y - self.torso.apex) / (self.end - self.torso.apex), 0, 1)
-        return self.torso.width_at(y) - self.depth * (1 - t * t)
-
-    def inside(self, x: Field, y: Field) -> Field:
-        """Positive inside, in body units."""
-        s = self.side * x
-        across = np.minimum(self.torso.width_at(y) - s, s - self.edge_at(y))
-        ends = np.minimum(self.end - y, self.torso.diaphragm_at(s, self.side) - y)
-        return np.minimum(np.minimum(across, ends), s - self.torso.medial_at(y))
-
-    def outline(self) -> tuple[Field, Field]:
-        """Points on the ribcage, on the lung's edge, and beside the mediastinum."""
-        t = (_STEPS + 0.95) / 1.9
-        y = self.torso.apex + t * (self.end - self.torso.apex)
-        walls = [self.torso.width_at(y) - INSET, self.edge_at(y) + INSET, self.torso.medial_at(y) + INSET]
-        return on_outline(self, [(self.side * s, y) for s in walls])
-
-    def lung_edge(self, x: Field, y: Field) -> Field:
-        """The visible line of the visceral pleura, 0 to 1."""
-        s = self.side * x
-        ends = np.minimum(self.end - y, s - self.torso.medial_at(y))
-        return band(s - self.edge_at(y), 0.025) * ramp(ends, 0.03)
-
-
-def on_outline(shape: Shape, lines: list[tuple[Field, Field]]) -> tuple[Field, Field]:
-    """Points of these lines that are not cut off by another."""
-    x = np.concatenate([np.broadcast_to(x, np.broadcast_shapes(x.shape, y.shape)) for x, y in lines], axis=1)
-    y = np.concatenate([np.broadcast_to(y, np.broadcast_shapes(x.shape, y.shape)) for x, y in lines], axis=1)
-    on = shape.inside(x, y) > shape.inset - 1e-3
-    return np.where(on, x, np.nan), np.where(on, y, np.nan)
 
 
 def place(studies: Studies, torso: Torso, person: Draws, image: Draws) -> list[Placed]:

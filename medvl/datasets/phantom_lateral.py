@@ -8,7 +8,8 @@ import numpy as np
 
 from medvl.datasets.phantom_anatomy import Layers, Torso
 from medvl.datasets.phantom_cases import Studies
-from medvl.datasets.phantom_findings import INSET, Placed, on_outline
+from medvl.datasets.phantom_findings import Placed
+from medvl.datasets.phantom_pleura import INSET, on_outline
 from medvl.datasets.phantom_random import Draws
 from medvl.datasets.phantom_shapes import Blob, Field, column, fourth, ramp
 
@@ -96,36 +97,45 @@ class Fluid:
 
 def place(studies: Studies, torso: Torso, person: Draws, image: Draws) -> list[Placed]:
     """The signs that N lateral views show; a pneumothorax and devices are left to the front view."""
-    placed = []
     rows = np.flatnonzero(studies.heart > 0)
-    placed.append(Placed("heart", rows, heart(torso.take(rows)), column(studies.heart[rows])))
+    placed = [Placed("heart", rows, heart(torso.take(rows)), column(studies.heart[rows]))]
+    placed.append(_focal(studies, torso, person))
+    placed.append(_diffuse(studies, torso, image))
+    rows = np.flatnonzero(studies.effusion > 0)
+    body, severity = torso.take(rows), column(studies.effusion[rows])
+    placed.append(Placed("effusion", rows, Fluid(body, body.base + 0.18 - 0.30 * severity), severity))
+    return [one for one in placed if len(one.rows)]
 
+
+def _focal(studies: Studies, torso: Torso, person: Draws) -> Placed:
+    """The front view's opacity, at the same height and of the same outline."""
     rows = np.flatnonzero(studies.focal > 0)
     body, severity = torso.take(rows), column(studies.focal[rows])
-    depth = column(
-        np.array([0.27, 0.55, 0.84])[studies.focal_zone[rows]] + person.uniform("focal.y", -0.07, 0.07)[rows]
-    )
-    zero = 0 * severity
+    zone = np.array([0.27, 0.55, 0.84])[studies.focal_zone[rows]]
+    depth = column(zone + person.uniform("focal.y", -0.07, 0.07)[rows])
     blob = Blob(
         x=column(person.uniform("focal.z", -0.22, 0.36)[rows]),
         y=body.apex + depth * (body.base + 0.03 - body.apex),
         width=0.11 + 0.12 * severity,
         height=(0.095 + 0.11 * severity) * column(person.uniform("focal.height", 0.85, 1.2)[rows]),
-        tilt=zero,
+        tilt=0 * severity,
         wave=column(person.uniform("focal.wave", 0.03, 0.16)[rows]),
         phase=column(person.uniform("focal.phase", 0, 6.28)[rows]),
     )
-    placed.append(Placed("focal", rows, blob, severity))
+    return Placed("focal", rows, blob, severity)
 
+
+def _diffuse(studies: Studies, torso: Torso, image: Draws) -> Placed:
+    """Both lungs' opacities, one behind the other."""
     rows = np.flatnonzero(studies.diffuse > 0)
     body, severity = torso.take(rows), column(studies.diffuse[rows])
-    zero = 0 * severity
-    middle = 0.5 * (body.apex + body.base) + 0.14
-    wave = column(image.uniform("diffuse.wave", 0.04, 0.14)[rows])
-    cloud = Blob(zero + 0.06, middle, 0.32 + 0.10 * severity, 0.32 + 0.10 * severity, zero, wave, zero)
-    placed.append(Placed("diffuse", rows, cloud, severity))
-
-    rows = np.flatnonzero(studies.effusion > 0)
-    body, severity = torso.take(rows), column(studies.effusion[rows])
-    placed.append(Placed("effusion", rows, Fluid(body, body.base + 0.18 - 0.30 * severity), severity))
-    return [one for one in placed if len(one.rows)]
+    cloud = Blob(
+        x=0 * severity + 0.06,
+        y=0.5 * (body.apex + body.base) + 0.14,
+        width=0.32 + 0.10 * severity,
+        height=0.32 + 0.10 * severity,
+        tilt=0 * severity,
+        wave=column(image.uniform("diffuse.wave", 0.04, 0.14)[rows]),
+        phase=0 * severity,
+    )
+    return Placed("diffuse", rows, cloud, severity)

@@ -10,7 +10,8 @@ import numpy.typing as npt
 from medvl.datasets import phantom_anatomy, phantom_findings, phantom_lateral
 from medvl.datasets.phantom_anatomy import Layers, Torso, draw_torso
 from medvl.datasets.phantom_cases import Studies
-from medvl.datasets.phantom_findings import Gas, Placed
+from medvl.datasets.phantom_findings import Placed
+from medvl.datasets.phantom_pleura import Gas
 from medvl.datasets.phantom_random import Draws, keys
 from medvl.datasets.phantom_shapes import Field, column, grain, ramp, value_noise
 

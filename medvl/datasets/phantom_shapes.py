@@ -8,7 +8,7 @@ pixels and outlines alike.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,22 @@ from medvl.datasets.phantom_random import Array, Draws
 Field = npt.NDArray[Any]  # float32 throughout; numpy's stubs lose the width at every ufunc
 
 _ANGLES = np.linspace(0, 2 * np.pi, 72, endpoint=False, dtype=np.float32)[None, :, None]
+
+
+class Shape(Protocol):
+    """A region of the body: an implicit function for pixels, points for boxes. The two must agree.
+
+    `inset` is how far inside the outline the points lie: a pointed region has tips too thin for any pixel, and
+    what is less than twice `inset` wide belongs neither to its box nor to its mask.
+    """
+
+    inset: float
+
+    def inside(self, x: Field, y: Field) -> Field:
+        """Positive inside, 0 on the outline."""
+
+    def outline(self) -> tuple[Field, Field]:
+        """Points (N, P, 1) at `inset` from the outline; NaN where a point is outside or nearer."""
 
 
 def column(values: npt.ArrayLike) -> Field:
