@@ -8,7 +8,7 @@ from medvl.config.experiment import Stage
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
 from medvl.data.view import View
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, unknown
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Model
 from medvl.models.tokenizer import Corpus
@@ -26,9 +26,11 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     Raises:
         ConfigError: a label or text section that the dataset does not have.
     """
+    section = stage.selection.text
+    if section is not None and section not in dataset.sections:
+        raise ConfigError(f"{stage.data.place}: {unknown(f'text section of {stage.data.name}', section, dataset.sections)}")
     try:
-        labels = stage.selection.label_names(dataset.labels)
-        stage.selection.check_section(dataset.sections)
+        labels = stage.selection.chosen_labels(dataset.labels)
     except ConfigError as error:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in error.problems]) from error
     return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any, Protocol
 import numpy as np
 import torch
 from torch import Tensor
-from torch.optim import Optimizer
 
 from medvl.config.sections import Budget, Stop
 from medvl.engine.checkpoint import save_best, save_checkpoint
 from medvl.engine.interrupt import Interrupted, InterruptGuard
+from medvl.engine.optimizers import Optimization
 from medvl.engine.trainable import Trainable
 from medvl.models.base import Batch
 
@@ -58,8 +58,8 @@ class Trainer:
     Args:
         fabric: device, precision, processes.
         trainable: model and objective, as Fabric wrapped them.
-        optimizer: as Fabric wrapped it; its groups' rates are the base rates.
-        schedule: step -> factor of the base rates.
+        optimizer: as Fabric wrapped it.
+        optimization: the optimiser itself and its schedule.
         budget: batch size, accumulation, clipping, and how often to validate and save.
         stop: which validation metric selects and stops, if any.
         total_steps, steps_per_epoch: of this stage.
@@ -69,16 +69,16 @@ class Trainer:
     """
 
     def __init__(
-        self, fabric: Fabric, trainable: Any, optimizer: Any, schedule: Callable[[int], float], budget: Budget, stop: Stop | None,
+        self, fabric: Fabric, trainable: Any, optimizer: Any, optimization: Optimization, budget: Budget, stop: Stop | None,
         total_steps: int, steps_per_epoch: int, validate: Callable[[], dict[str, float]] | None, reporter: Reporter, folder: Path,
     ) -> None:  # fmt: skip
-        self.fabric, self.trainable, self.optimizer, self.schedule = fabric, trainable, optimizer, schedule
+        self.fabric, self.trainable, self.optimizer, self.optimization = fabric, trainable, optimizer, optimization
         self.raw: Trainable = trainable.module
         self.budget, self.stop = budget, stop
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.validate_every = budget.validate_every or steps_per_epoch
         self.validate, self.reporter, self.folder = validate, reporter, folder
-        self.base_rates = [group["lr"] for group in _plain(optimizer).param_groups]
+        self.rate = 0.0
         self.progress = Progress()
         self._sums: dict[str, Tensor] = {}
         self._summed = 0
@@ -110,9 +110,7 @@ class Trainer:
                 raise Interrupted
 
     def _step(self, micro_batches: list[Batch]) -> None:
-        factor = self.schedule(self.progress.step)
-        for group, rate in zip(_plain(self.optimizer).param_groups, self.base_rates, strict=True):
-            group["lr"] = rate * factor
+        self.rate = self.optimization.set_step(self.progress.step)
         self.raw.objective.before_step(self.raw.model)
         for index, batch in enumerate(micro_batches):
             last = index == len(micro_batches) - 1
@@ -145,12 +143,11 @@ class Trainer:
                 f"the loss is no longer finite at step {self.progress.step}: {means}. lower the learning rate, or set "
                 f"budget.clip_norm; the checkpoint of the last good step is in {self.folder}"
             )
-        metrics = {f"train/{name}": value for name, value in means.items()}
-        metrics["train/lr"] = _plain(self.optimizer).param_groups[0]["lr"]
+        metrics = {"train/loss": sum(means.values()), "train/lr": self.rate}
         if len(means) > 1:
-            metrics["train/total"] = sum(means.values())
+            metrics |= {f"train/loss/{name}": value for name, value in means.items()}
         self.reporter.log(self.progress.step, self.epoch, metrics)
-        self.reporter.advance(0, loss=sum(means.values()))
+        self.reporter.advance(0, loss=metrics["train/loss"])
         self._sums, self._summed = {}, 0
 
     def _validate(self) -> None:
@@ -185,7 +182,7 @@ class Trainer:
                 {
                     "progress": vars(self.progress).copy(),
                     "trainable": self.raw.state_dict(),
-                    "optimizer": _plain(self.optimizer).state_dict(),
+                    "optimizer": self.optimization.optimizer.state_dict(),
                     "random": randomness,
                     "sums": {name: value.cpu() for name, value in self._sums.items()},
                     "summed": self._summed,
@@ -197,7 +194,7 @@ class Trainer:
         """Take up a checkpoint's state."""
         self.progress = Progress(**state["progress"])
         self.raw.load_state_dict(state["trainable"])
-        _plain(self.optimizer).load_state_dict(state["optimizer"])
+        self.optimization.optimizer.load_state_dict(state["optimizer"])
         self._sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
         self._summed = state["summed"]
         states = state["random"]
@@ -243,7 +240,3 @@ def seed_everything(seed: int) -> None:
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
 
-
-def _plain(optimizer: Any) -> Optimizer:
-    """The optimiser behind Fabric's wrapper."""
-    return getattr(optimizer, "optimizer", optimizer)

@@ -1,0 +1,53 @@
+"""A split's predictions and losses, over all processes."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from contextlib import closing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from medvl.data.feed import Feeder
+from medvl.engine.stage_data import StageData
+from medvl.engine.trainable import Trainable
+from medvl.evaluate.base import Cases
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@torch.no_grad()
+def predict(fabric: Fabric, trainable: Trainable, feeder: Feeder, outputs: bool = True, losses: bool = False) -> dict[str, np.ndarray]:
+    """Every case of a feeder, in order: `positions`, each output (N, ...), and per case `loss`.
+
+    The module is used as it is: the caller sets evaluation mode.
+    """
+    found: dict[str, list[Any]] = defaultdict(list)
+    with closing(feeder.once()) as batches:
+        for batch in batches:
+            with fabric.autocast():
+                if outputs:
+                    for name, value in trainable.predict(batch).items():
+                        found[name].append(value.float())
+                if losses:
+                    total = torch.stack(list(trainable(batch).values())).sum().float()
+                    found["loss"].append(total.expand(len(batch["positions"])))
+            found["positions"].append(batch["positions"])
+    arrays = {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
+    if fabric.world_size > 1:
+        gathered: list[Any] = [None] * fabric.world_size
+        torch.distributed.all_gather_object(gathered, arrays)
+        names = next((list(part) for part in gathered if part), [])
+        arrays = {name: np.concatenate([part[name] for part in gathered if part]) for name in names}
+    order = np.argsort(arrays["positions"], kind="stable")
+    return {name: values[order] for name, values in arrays.items()}
+
+
+def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
+    """Predictions with what evaluators read beside them."""
+    rows = data.rows[split]
+    fields = {} if data.labels is None else {"labels": data.labels[rows]}
+    outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
+    return Cases(rows, data.patients[rows], fields, outputs)

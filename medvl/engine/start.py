@@ -1,0 +1,77 @@
+"""Where weights start: an earlier stage's export, or a file."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+from torch import nn
+
+from medvl.config.experiment import Stage
+from medvl.engine.check import Plan
+from medvl.models.base import Model, TextEncoder
+from medvl.models.tokenizer import Corpus
+from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
+from medvl.objectives.base import Objective
+from medvl.runs.folder import EXPORTS, TOKENIZER
+
+
+def parents_of(stage: Stage) -> list[str]:
+    """Names of the stages that a stage starts from, by its YAML; files are not stages."""
+    inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
+    return sorted({init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()})
+
+
+def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: list[str] | None) -> Corpus:
+    """What the text encoder builds its tokenizer from: this run's own file, its parent's, or the training texts."""
+    own = folder / TOKENIZER
+    if own.is_file():
+        return Corpus(tokenizer_file=own)
+    text = plan.stage.slots.get("text")
+    if text is not None and text.init is not None:
+        parent = parents.get(text.init.partition(".")[0])
+        if parent is not None:
+            return Corpus(tokenizer_file=parent / EXPORTS / TOKENIZER)
+    return Corpus(texts=None if texts is None else lambda: texts)
+
+
+def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
+    """Fill the slots that have an `init`; what covered what.
+
+    Raises:
+        WeightsError: too few tensors fit; says which.
+    """
+    coverages = []
+    for slot in plan.slots:
+        init = plan.stage.slots[slot].init
+        module = getattr(model, slot)
+        if init is None:
+            continue
+        parent, _, export = init.partition(".")
+        if parent in parents:
+            state = read_weights(parents[parent] / EXPORTS / f"{export}.safetensors")
+            coverages.append(load_weights(module, state, source=init, expected=1.0))
+        else:
+            state = take_prefix(read_weights(Path(init)), module, source=init)
+            coverages.append(load_weights(module, state, source=init))
+    return coverages
+
+
+def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage) -> list[Path]:
+    """Write every export as safetensors, and the tokenizer beside them."""
+    target = folder / EXPORTS
+    target.mkdir(parents=True, exist_ok=True)
+    written = []
+    for name, module in objective.exports(model).items():
+        component = stage.slots[name].plain() if name in stage.slots else stage.objective.plain()
+        path = target / f"{name}.safetensors"
+        save_weights(module, path, {"component": json.dumps(component), "stage": stage.name})
+        written.append(path)
+        _save_files(module, target)
+    return written
+
+
+def _save_files(module: nn.Module, folder: Path) -> None:
+    if isinstance(module, TextEncoder):
+        module.save_files(folder)

@@ -1,0 +1,38 @@
+"""The names of what a stage leaves in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from medvl.errors import DataError
+from medvl.runs.manifest import FILE as MANIFEST
+from medvl.runs.manifest import Manifest
+
+CONFIG = "config.yaml"
+METRICS = "metrics.csv"
+RESULTS = "results.json"
+TOKENIZER = "tokenizer.json"
+EXPORTS = "exports"
+TENSORBOARD = "tensorboard"
+CURVES = "figures/curves.png"
+
+
+def predictions_file(split: str) -> str:
+    """Where the per-case predictions of a split stand."""
+    return f"predictions/{split}.parquet"
+
+
+def find_stage(run: Path) -> Path:
+    """The stage folder that a user means: itself, or the newest finished one with predictions below a run's folder.
+
+    Raises:
+        DataError: there is none; says what is there.
+    """
+    if (run / MANIFEST).is_file():
+        return run
+    found = [path.parent for path in run.glob(f"*/{MANIFEST}") if (path.parent / RESULTS).is_file()] if run.is_dir() else []
+    finished = [folder for folder in found if Manifest.read(folder).status == "complete"]
+    if not finished:
+        there = ", ".join(sorted(p.name for p in run.iterdir())) if run.is_dir() else "no such folder"
+        raise DataError(f"'{run}' holds no finished stage that predicts ({there}). give runs/NAME or runs/NAME/STAGE-HASH")
+    return max(finished, key=lambda folder: Manifest.read(folder).ended)
