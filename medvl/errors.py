@@ -61,8 +61,9 @@ def nearest(word: str, known: Iterable[str]) -> str:
     return f" did you mean '{close[0]}'?" if close else ""
 
 
-def unknown(what: str, word: str, known: Iterable[str]) -> str:
-    """The shared wording for a name that is not one of `known`."""
+def unknown(what: str, word: str, known: Iterable[str], of: str = "") -> str:
+    """The shared wording for a name that is not one of `known`, e.g. `unknown parameter 'lrr' of optimizer 'adamw'`."""
     known = sorted(known)
     listed = ", ".join(known) if known else "none"
-    return f"unknown {what} '{word}'.{nearest(word, known)} known: {listed}"
+    owner = f" of {of}" if of else ""
+    return f"unknown {what} '{word}'{owner}.{nearest(word, known)} known: {listed}"

@@ -13,7 +13,7 @@ import inspect
 import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, lru_cache
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Any
 
@@ -96,7 +96,7 @@ class Entry:
         return " ".join(first.split())
 
 
-@lru_cache(maxsize=None)
+@cache
 def _definitions(module: str) -> tuple[str, dict[str, tuple[int, str]]]:
     """Top-level classes and functions of a module's source: name -> (line, docstring)."""
     try:

@@ -35,7 +35,9 @@ class Golden:
         """Compare with the tensor of that full name (`out.logits`) at the fixture's own tolerance."""
         tolerance = {"atol": 0.0, "rtol": 0.0} | self.meta["suggested_tolerance"]
         expected = self.tensors[name]
-        torch.testing.assert_close(actual.detach().to(expected.dtype), expected, **tolerance, msg=lambda m: f"{name}: {m}")
+        torch.testing.assert_close(
+            actual.detach().to(expected.dtype), expected, **tolerance, msg=lambda m: f"{name}: {m}"
+        )
 
 
 def golden(stem: str) -> Golden:

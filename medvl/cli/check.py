@@ -9,7 +9,9 @@ import click
 from medvl.cli.options import experiment_arguments, load_experiment
 
 
-@click.command(help="Say what is wrong with an experiment: names, parameters, fields, capabilities, shapes. Reads no data.")
+@click.command(
+    help="Say what is wrong with an experiment: names, parameters, fields, capabilities, shapes. Reads no data."
+)
 @experiment_arguments
 def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
     """All problems at once, or one line a stage."""
@@ -19,7 +21,9 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
 
     for name, plan in check_experiment(experiment).items():
         slots = " + ".join(f"{slot} {plan.stage.slots[slot].name}" for slot in plan.slots)
-        click.echo(f"{name}: {plan.stage.objective.name} on {slots or 'no model'}, {plan.parameters / 1e6:.1f} M parameters")
+        click.echo(
+            f"{name}: {plan.stage.objective.name} on {slots or 'no model'}, {plan.parameters / 1e6:.1f} M parameters"
+        )
         for feature in plan.features.values():
             tokens = f", {feature.tokens} tokens" if feature.tokens else ""
             grid = f" ({feature.grid[0]} x {feature.grid[1]})" if feature.grid else ""

@@ -15,7 +15,9 @@ from medvl.registry import KINDS, Entry
 CONTRACT = ("modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants")
 
 
-@click.command(help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed.")
+@click.command(
+    help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed."
+)
 @click.argument("names", nargs=-1, required=True, metavar="[KIND] NAME")
 @plugin_option
 def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
@@ -53,7 +55,11 @@ def _show(entry: Entry) -> None:
     for parameter in parameters.values():
         default = "required" if parameter.required else f"default {_plain(parameter.default)}"
         click.echo(f"  {parameter.name:<{width}}  {spell(parameter.annotation)}; {default}")
-    contract = {word: _plain(value) for word in CONTRACT if (value := getattr(target, word, None)) and not isinstance(value, property)}
+    contract = {
+        word: _plain(value)
+        for word in CONTRACT
+        if (value := getattr(target, word, None)) and not isinstance(value, property)
+    }
     if contract:
         click.secho("contract", bold=True)
         for word, value in contract.items():

@@ -13,7 +13,11 @@ if TYPE_CHECKING:
     from medvl.plugins import Plugins
 
 plugin_option = click.option(
-    "--plugin", "plugin_files", multiple=True, metavar="FILE.py", help="Load a one-file plugin; may be given several times."
+    "--plugin",
+    "plugin_files",
+    multiple=True,
+    metavar="FILE.py",
+    help="Load a one-file plugin; may be given several times.",
 )
 
 
@@ -24,7 +28,9 @@ def experiment_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     return click.argument("file", type=click.Path(path_type=Path))(command)
 
 
-def load_experiment(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> tuple[Experiment, Plugins]:
+def load_experiment(
+    file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]
+) -> tuple[Experiment, Plugins]:
     """The resolved experiment and the plugins it was resolved with.
 
     Raises:

@@ -15,7 +15,13 @@ def command(plugin_files: tuple[str, ...]) -> None:
     plugins = Plugins(plugin_files)
     for info in sorted(plugins.infos.values(), key=lambda info: info.name):
         names = ", ".join(f"{e.kind} {e.name}" for e in plugins.registry if e.plugin == info.name)
-        state = f"off ({DISABLE_VARIABLE})" if info.disabled else "broken" if info.error else f"{info.seconds * 1000:.0f} ms"
+        state = (
+            f"off ({DISABLE_VARIABLE})"
+            if info.disabled
+            else "broken"
+            if info.error
+            else f"{info.seconds * 1000:.0f} ms"
+        )
         click.echo(f"{info.name}  {info.version or 'file'}  {state}  {info.origin}  {names}".rstrip())
     for info in plugins.broken():
         click.secho(f"\nplugin '{info.name}' ({info.origin}) is broken:", fg="red")

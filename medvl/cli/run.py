@@ -23,7 +23,9 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
     from medvl.engine.interrupt import Interrupted
     from medvl.engine.run import run_experiment
 
-    versions = {info.name: info.version or "file" for info in plugins.infos.values() if not info.error and not info.disabled}
+    versions = {
+        info.name: info.version or "file" for info in plugins.infos.values() if not info.error and not info.disabled
+    }
     outcomes: list[Outcome] = []
     try:
         for outcome in run_experiment(experiment, versions):
@@ -33,7 +35,9 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
             if outcome.reused:
                 click.echo(f"{outcome.stage}: finished before, nothing to do")
     except (Interrupted, KeyboardInterrupt) as error:
-        saved = "everything is saved" if isinstance(error, Interrupted) else "stopped at once; the last checkpoint is good"
+        saved = (
+            "everything is saved" if isinstance(error, Interrupted) else "stopped at once; the last checkpoint is good"
+        )
         click.echo(f"\nstopped; {saved}. to go on: medvl run {' '.join(sys.argv[2:])}", err=True)
         sys.exit(130)
     _report(outcomes)
@@ -49,7 +53,16 @@ def _report(outcomes: list[Outcome]) -> None:
     click.echo("\nwhere everything lies:")
     for outcome in outcomes:
         click.echo(f"  {outcome.stage}: {_short(outcome.folder)}")
-        parts = [names.CONFIG, "manifest.json", names.METRICS, "last.ckpt", "best.ckpt", names.EXPORTS, "predictions", "figures"]
+        parts = [
+            names.CONFIG,
+            "manifest.json",
+            names.METRICS,
+            "last.ckpt",
+            "best.ckpt",
+            names.EXPORTS,
+            "predictions",
+            "figures",
+        ]
         found = [part for part in parts if (outcome.folder / part).exists()]
         click.echo(f"      {', '.join(found)}")
 

@@ -9,7 +9,9 @@ import click
 from medvl.cli.options import experiment_arguments, load_experiment
 
 
-@click.command(help="Print the resolved experiment, all defaults filled in; with --why KEY, where that value came from.")
+@click.command(
+    help="Print the resolved experiment, all defaults filled in; with --why KEY, where that value came from."
+)
 @experiment_arguments
 @click.option("--why", metavar="KEY", help="A key such as finetune.optim.lr.")
 def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...], why: str | None) -> None:

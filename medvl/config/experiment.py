@@ -60,7 +60,9 @@ class Component:
         except MedvlError:
             raise
         except Exception as error:
-            error.add_note(f"while building {self.entry.kind} '{self.name}' of plugin '{self.entry.plugin}' ({self.place})")
+            error.add_note(
+                f"while building {self.entry.kind} '{self.name}' of plugin '{self.entry.plugin}' ({self.place})"
+            )
             raise
 
     def plain(self) -> dict[str, Any]:
@@ -182,7 +184,7 @@ class _Resolver:
 
     def experiment(self) -> Experiment:
         values = self.tree.values
-        self._known_keys(values, ROOT_KEYS, (), "key of an experiment")
+        self._known_keys(values, ROOT_KEYS, (), "key", "an experiment")
         self._version()
         name = self._typed(("name",), str, required=True)
         if isinstance(name, str) and (not name or any(c in name for c in '/\\:*?"<>|') or name.startswith(".")):
@@ -208,7 +210,9 @@ class _Resolver:
         if self.problems:
             raise ConfigError(self.problems)
         plugins = tuple(str(item) for item in values.get("plugins") or ())
-        return Experiment(name=name, stages={k: s for k, s in made.items() if s}, tree=self.tree, plugins=plugins, **settings)
+        return Experiment(
+            name=name, stages={k: s for k, s in made.items() if s}, tree=self.tree, plugins=plugins, **settings
+        )
 
     def _version(self) -> None:
         version = self.tree.values.get("medvl", 1)
@@ -221,7 +225,7 @@ class _Resolver:
             self._problem(path, f"a stage is a mapping with {', '.join(STAGE_KEYS)}; found {values!r}")
             return None
         before = len(self.problems)
-        self._known_keys(values, STAGE_KEYS, path, "key of a stage")
+        self._known_keys(values, STAGE_KEYS, path, "key", "a stage")
         for key in REQUIRED_STAGE_KEYS:
             if values.get(key) is None:
                 self._problem(path, f"stage '{name}' needs '{key}'")
@@ -259,7 +263,7 @@ class _Resolver:
         return made, self._parameters(shared, chosen, path, "data")
 
     def _slots(self, path: KeyPath, values: dict[str, Any]) -> dict[str, Component]:
-        self._known_keys(values, MODEL_SLOTS, path, "model slot")
+        self._known_keys(values, MODEL_SLOTS, path, "slot", "model")
         made: dict[str, Component] = {}
         for slot in MODEL_SLOTS:
             if values.get(slot) is None:
@@ -270,7 +274,10 @@ class _Resolver:
             modality = getattr(component.entry.load(), "modality", slot)
             if slot != "fusion" and modality != slot:
                 fitting = [e.name for e in self.plugins.registry if e.kind == "encoder" and e.name != component.name]
-                self._problem((*path, slot), f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(fitting)}")
+                self._problem(
+                    (*path, slot),
+                    f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(fitting)}",
+                )
             made[slot] = component
         return made
 
@@ -295,12 +302,18 @@ class _Resolver:
         given = {k: v for k, v in values.items() if k != "name" and k not in (ignore or {})}
         init = given.pop("init", None) if slot else None
         if init is not None and not isinstance(init, str):
-            self._problem((*path, "init"), f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}")
+            self._problem(
+                (*path, "init"), f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
+            )
         schema = parameters_of(entry.load())
         clash = set(schema) & set(ignore or {})
         if clash:
-            raise TypeError(f"{kind} '{entry.name}' ({entry.place}) has parameters that `data:` keeps for all: {sorted(clash)}")
-        parameters = self._parameters(schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *(("init",) if slot else ())))
+            raise TypeError(
+                f"{kind} '{entry.name}' ({entry.place}) has parameters that `data:` keeps for all: {sorted(clash)}"
+            )
+        parameters = self._parameters(
+            schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *(("init",) if slot else ()))
+        )
         if parameters is None:
             return None
         if init is not None and init.startswith((".", "~")):
@@ -314,7 +327,7 @@ class _Resolver:
         made: dict[str, Any] = {}
         for key in given:
             if key not in schema:
-                self._problem((*path, key), unknown(f"parameter of {owner}", str(key), [*schema, *also]))
+                self._problem((*path, key), unknown("parameter", str(key), [*schema, *also], of=owner))
         for key, parameter in schema.items():
             here = (*path, key)
             if key not in given and parameter.required:
@@ -357,7 +370,9 @@ class _Resolver:
     def _section_values(self, section: Callable[..., Any], path: KeyPath) -> dict[str, Any] | None:
         values = value_at(self.tree.values, path)
         if not isinstance(values, dict):
-            self._problem(path, f"expected a mapping with some of {', '.join(parameters_of(section))}; found {values!r}")
+            self._problem(
+                path, f"expected a mapping with some of {', '.join(parameters_of(section))}; found {values!r}"
+            )
             return None
         return self._parameters(parameters_of(section), values, path, str(path[-1]))
 
@@ -395,10 +410,10 @@ class _Resolver:
             return (self.tree.origin(("data_root",)).folder / str(root)).resolve()
         return self.tree.origin(path).folder
 
-    def _known_keys(self, values: dict[str, Any], known: tuple[str, ...], path: KeyPath, what: str) -> None:
+    def _known_keys(self, values: dict[str, Any], known: tuple[str, ...], path: KeyPath, what: str, of: str) -> None:
         for key in values:
             if key not in known:
-                self._problem((*path, key), unknown(what, str(key), known))
+                self._problem((*path, key), unknown(what, str(key), known, of))
 
     def _problem(self, path: KeyPath, text: str) -> None:
         self.problems.append(f"{self.tree.place(path)}: {text}")

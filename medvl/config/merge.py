@@ -124,7 +124,9 @@ def _targets(tree: Tree, path_text: str, text: str) -> list[KeyPath]:
     slot = rest[:2] if rest[0] in ("model", "views") else rest[:1]
     having = [name for name in stages if value_at(stages[name], slot) is not None]
     if not having:
-        raise ConfigError(f"command line '{text}': no stage has '{'.'.join(map(str, slot))}'. stages: {', '.join(stages)}")
+        raise ConfigError(
+            f"command line '{text}': no stage has '{'.'.join(map(str, slot))}'. stages: {', '.join(stages)}"
+        )
     return [("stages", name, *rest) for name in having]
 
 

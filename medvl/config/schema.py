@@ -94,7 +94,9 @@ def spell(annotation: Any) -> str:
         return "list of " + " or ".join(dict.fromkeys(spell(member) for member in members)) if members else "list"
     if origin is dict:
         return f"mapping of {spell(arguments[0])} to {spell(arguments[1])}"
-    return {str: "text", Path: "path", bool: "true or false"}.get(annotation, getattr(annotation, "__name__", str(annotation)))
+    return {str: "text", Path: "path", bool: "true or false"}.get(
+        annotation, getattr(annotation, "__name__", str(annotation))
+    )
 
 
 def convert(value: Any, annotation: Any, folder: Path) -> Any:

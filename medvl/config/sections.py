@@ -33,7 +33,12 @@ class Budget:
     ) -> None:
         if (epochs is None) == (steps is None):
             raise ConfigError("give either epochs or steps")
-        for name, value in (("epochs", epochs), ("steps", steps), ("batch_size", batch_size), ("accumulate", accumulate)):
+        for name, value in (
+            ("epochs", epochs),
+            ("steps", steps),
+            ("batch_size", batch_size),
+            ("accumulate", accumulate),
+        ):
             if value is not None and value <= 0:
                 raise ConfigError(f"{name} must be above 0, found {value}")
         if validate_every is not None and validate_every <= 0:
@@ -62,7 +67,9 @@ class Stop:
         self, *, metric: str, patience_steps: int | None = None, mode: Literal["auto", "max", "min"] = "auto"
     ) -> None:
         if not metric.startswith("val/"):
-            raise ConfigError(f"metric must be a validation metric, val/NAME: found '{metric}'. the test split never selects")
+            raise ConfigError(
+                f"metric must be a validation metric, val/NAME: found '{metric}'. the test split never selects"
+            )
         self.metric = metric
         self.patience_steps = patience_steps
         self.larger_is_better = mode == "max" or (mode == "auto" and not metric.endswith("loss"))

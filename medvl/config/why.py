@@ -36,7 +36,7 @@ def _find(plain: dict[str, Any], key: str) -> KeyPath:
         if len(parts) > 1 and parts[1] in MODEL_SLOTS:
             candidates.append(("stages", parts[0], "model", *parts[1:]))
     for path in candidates:
-        if path[:-1] and path[-1] in _keys(value_at(plain, path[:-1])) or (len(path) == 1 and path[0] in plain):
+        if (path[:-1] and path[-1] in _keys(value_at(plain, path[:-1]))) or (len(path) == 1 and path[0] in plain):
             return path
     every = [spell_path(path).removeprefix("stages.") for path in _paths(plain, ())]
     raise ConfigError(f"--why {key}: no such key.{nearest(key, every)} `medvl show` without --why prints them all")

@@ -28,7 +28,9 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     """
     section = stage.selection.text
     if section is not None and section not in dataset.sections:
-        raise ConfigError(f"{stage.data.place}: {unknown(f'text section of {stage.data.name}', section, dataset.sections)}")
+        raise ConfigError(
+            f"{stage.data.place}: {unknown('text section', section, dataset.sections, of=stage.data.name)}"
+        )
     try:
         labels = stage.selection.chosen_labels(dataset.labels)
     except ConfigError as error:

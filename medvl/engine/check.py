@@ -74,7 +74,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
     views = build_views(stage)
     size = next(iter(views.values())).size if views else 0
     if "image" in stage.slots and not views:
-        raise ConfigError(f"{stage.place}: the image slot needs a view, e.g. views: {{image: {{name: plain, size: 224}}}}")
+        raise ConfigError(
+            f"{stage.place}: the image slot needs a view, e.g. views: {{image: {{name: plain, size: 224}}}}"
+        )
     with torch.device("meta"):
         model = build_model(stage, size, Corpus())
         _check_capabilities(stage, model)
@@ -91,7 +93,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
         if slot not in used:
             setattr(model, slot, None)
     _check_init(stage, model, used, earlier)
-    notes = [f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used]
+    notes = [
+        f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
+    ]
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     return Plan(
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
@@ -144,7 +148,13 @@ def _check_needs(stage: Stage, model: Model, objective: Objective) -> tuple[str,
 
 
 def _check_fields(
-    stage: Stage, dataset: Dataset, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...], text: bool, labels: bool
+    stage: Stage,
+    dataset: Dataset,
+    data: DataSpec,
+    views: dict[str, View],
+    wanted: tuple[str, ...],
+    text: bool,
+    labels: bool,
 ) -> None:
     problems = []
     for name in wanted:
@@ -155,7 +165,9 @@ def _check_fields(
             )
     if text and stage.selection.text is None:
         known = ", ".join(dataset.sections) or "none"
-        problems.append(f"{stage.data.place}: the model reads text; say which section: text: NAME. sections of '{stage.data.name}': {known}")
+        problems.append(
+            f"{stage.data.place}: the model reads text; say which section: text: NAME. sections of '{stage.data.name}': {known}"
+        )
     if labels and not data.labels:
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
@@ -185,7 +197,9 @@ def _dry_run(
     stage: Stage, model: Model, objective: Objective, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]
 ) -> None:
     """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
-    batch: Batch = {name: torch.empty(META_BATCH, 1, views[name].size, views[name].size, device="meta") for name in wanted}
+    batch: Batch = {
+        name: torch.empty(META_BATCH, 1, views[name].size, views[name].size, device="meta") for name in wanted
+    }
     batch["text.ids"] = torch.zeros(META_BATCH, META_TEXT, dtype=torch.int64, device="meta")
     batch["text.mask"] = torch.ones(META_BATCH, META_TEXT, dtype=torch.bool, device="meta")
     batch["labels"] = torch.zeros(META_BATCH, len(data.labels), device="meta")
@@ -195,12 +209,16 @@ def _dry_run(
     except NotImplementedError:  # an operation that needs values, which meta tensors do not have
         return
     except Exception as error:
-        error.add_note(f"in a dry run on the meta device of {stage.objective.place}: objective '{stage.objective.name}'")
+        error.add_note(
+            f"in a dry run on the meta device of {stage.objective.place}: objective '{stage.objective.name}'"
+        )
         raise
     for name, value in losses.items():
         if not isinstance(value, Tensor) or value.ndim:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
-            raise ConfigError(f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, found {shape}")
+            raise ConfigError(
+                f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, found {shape}"
+            )
 
 
 def _check_init(stage: Stage, model: Model, used: tuple[str, ...], earlier: dict[str, Plan]) -> None:
@@ -220,7 +238,9 @@ def _check_init(stage: Stage, model: Model, used: tuple[str, ...], earlier: dict
             )
         exports = earlier[parent].exports
         if export not in exports:
-            raise ConfigError(f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} it exports: {', '.join(exports)}")
+            raise ConfigError(
+                f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} it exports: {', '.join(exports)}"
+            )
         differing = _first_difference(exports[export], _shapes(getattr(model, slot)))
         if differing:
             raise ConfigError(

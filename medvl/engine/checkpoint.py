@@ -22,7 +22,11 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     """
     last, previous = folder / LAST, folder / PREVIOUS
     aside = folder / f"{LAST}.new"
-    _write(aside, state, f"the one before it in {folder} is good; free some space and run the same command again to go on from it")
+    _write(
+        aside,
+        state,
+        f"the one before it in {folder} is good; free some space and run the same command again to go on from it",
+    )
     # between these two renames only previous.ckpt is there, and load_checkpoint falls back on it
     if last.exists():
         os.replace(last, previous)
@@ -48,7 +52,9 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
         except CheckpointError as error:
             notes.append(str(error))
     if notes:
-        raise CheckpointError("\n".join(notes) + f"\nno other checkpoint is left. to train this stage afresh, delete {folder}")
+        raise CheckpointError(
+            "\n".join(notes) + f"\nno other checkpoint is left. to train this stage afresh, delete {folder}"
+        )
     return None, notes
 
 
@@ -63,8 +69,12 @@ def read_checkpoint(path: Path) -> dict[str, Any]:
     except Exception as error:  # torch raises several types for a damaged archive
         text = str(error)
         if "Unsupported" in text or "GLOBAL" in text:
-            raise CheckpointError(f"{path}: refused: it is a pickle that would run code when read, not a checkpoint of medvl") from error
-        raise CheckpointError(f"{path}: damaged, cannot be read ({type(error).__name__}: {text.splitlines()[0][:120]})") from error
+            raise CheckpointError(
+                f"{path}: refused: it is a pickle that would run code when read, not a checkpoint of medvl"
+            ) from error
+        raise CheckpointError(
+            f"{path}: damaged, cannot be read ({type(error).__name__}: {text.splitlines()[0][:120]})"
+        ) from error
 
 
 def _write(path: Path, state: dict[str, Any], consolation: str) -> None:

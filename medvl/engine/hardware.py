@@ -34,5 +34,8 @@ def make_fabric(device: str, devices: int, precision: str) -> Fabric:
     # a fusion or objective may leave a part of an encoder unused (BERT's pooler, say)
     strategy = DDPStrategy(find_unused_parameters=True) if devices > 1 else "auto"
     return Fabric(
-        accelerator=device, devices=devices, strategy=strategy, precision="bf16-mixed" if precision == "bf16" else "32-true"
+        accelerator=device,
+        devices=devices,
+        strategy=strategy,
+        precision="bf16-mixed" if precision == "bf16" else "32-true",
     )

@@ -25,7 +25,14 @@ def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping
     values = stage.plain()
     for section, keys in WITHOUT_EFFECT.items():
         values[section] = {key: value for key, value in values[section].items() if key not in keys}
-    known = {"seed": experiment.seed, "name": stage.name, "stage": values, "data": data, "parents": dict(parents), "precision": precision}
+    known = {
+        "seed": experiment.seed,
+        "name": stage.name,
+        "stage": values,
+        "data": data,
+        "parents": dict(parents),
+        "precision": precision,
+    }
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 

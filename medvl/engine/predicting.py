@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 
 @torch.no_grad()
-def predict(fabric: Fabric, trainable: Trainable, feeder: Feeder, outputs: bool = True, losses: bool = False) -> dict[str, np.ndarray]:
+def predict(
+    fabric: Fabric, trainable: Trainable, feeder: Feeder, outputs: bool = True, losses: bool = False
+) -> dict[str, np.ndarray]:
     """Every case of a feeder, in order: `positions`, each output (N, ...), and per case `loss`.
 
     The module is used as it is: the caller sets evaluation mode.

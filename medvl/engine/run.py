@@ -36,11 +36,22 @@ def run_experiment(experiment: Experiment, plugins: dict[str, str]) -> Iterator[
             dataset = build_dataset(plan.stage)
             fingerprint = dataset.fingerprint()
             hashes[name] = stage_hash(
-                experiment, plan.stage, fingerprint, {parent: hashes[parent] for parent in parents}, str(fabric._precision.precision)
+                experiment,
+                plan.stage,
+                fingerprint,
+                {parent: hashes[parent] for parent in parents},
+                str(fabric._precision.precision),
             )
             folders[name] = experiment.runs / experiment.name / f"{name}-{hashes[name]}"
             stage = StageRun(
-                experiment, plan, fabric, folders[name], hashes[name], {parent: folders[parent] for parent in parents}, dataset, plugins
+                experiment,
+                plan,
+                fabric,
+                folders[name],
+                hashes[name],
+                {parent: folders[parent] for parent in parents},
+                dataset,
+                plugins,
             )
             if fabric.is_global_zero:
                 with exclusive(folders[name]):

@@ -15,7 +15,7 @@ import yaml
 from medvl.config.experiment import Experiment
 from medvl.data.feed import Feeder
 from medvl.data.view import View
-from medvl.engine.assemble import build_dataset, build_evaluators, build_model, build_objective, build_views
+from medvl.engine.assemble import build_evaluators, build_model, build_objective, build_views
 from medvl.engine.check import Plan
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint
 from medvl.engine.identity import stage_seed
@@ -177,7 +177,9 @@ class StageRun:
 
     def _feeder(self, data: StageData, split: str) -> Feeder:
         budget = self.plan.stage.budget
-        views: dict[str, View] = {name: view for name, view in build_views(self.plan.stage).items() if name in self.plan.views}
+        views: dict[str, View] = {
+            name: view for name, view in build_views(self.plan.stage).items() if name in self.plan.views
+        }
         train = split == "train"
         world = self.fabric.world_size
         return Feeder(
@@ -186,14 +188,17 @@ class StageRun:
             accumulate=budget.accumulate if train else 1,
         )  # fmt: skip
 
-    def _train(self, trainable: Trainable, data: StageData, manifest: Manifest, guard: InterruptGuard) -> tuple[Trainable, int | None]:
+    def _train(
+        self, trainable: Trainable, data: StageData, manifest: Manifest, guard: InterruptGuard
+    ) -> tuple[Trainable, int | None]:
         stage, feeder = self.plan.stage, self._feeder(data, "train")
         total = stage.budget.total_steps(feeder.steps_per_epoch)
         if self.fabric.device.type == "cuda":
             trainable.model.to(memory_format=torch.channels_last)
         trainable.to(self.fabric.device)
         optimization = stage.optim.build(
-            parameters=[p for p in trainable.parameters() if p.requires_grad], horizon=Horizon(total, feeder.steps_per_epoch)
+            parameters=[p for p in trainable.parameters() if p.requires_grad],
+            horizon=Horizon(total, feeder.steps_per_epoch),
         )
         if self.experiment.compile:
             trainable.compile()
@@ -227,7 +232,9 @@ class StageRun:
                 trainer.fit(batches, guard)
         finally:
             seconds = manifest.seconds + time.monotonic() - began
-            done = (trainer.progress.step - first) * feeder.batch_size + round(manifest.seconds * manifest.samples_per_second)
+            done = (trainer.progress.step - first) * feeder.batch_size + round(
+                manifest.seconds * manifest.samples_per_second
+            )
             manifest.finish("running", seconds=seconds, samples=done)
             if self._leads:
                 manifest.write(self.folder)
@@ -254,7 +261,9 @@ class StageRun:
     def _evaluate(self, trainable: Trainable, data: StageData) -> list[Table]:
         trainable.eval()
         stored, tables = [], []
-        for evaluator, component in zip(build_evaluators(self.plan.stage, data.spec), self.plan.stage.evaluate, strict=True):
+        for evaluator, component in zip(
+            build_evaluators(self.plan.stage, data.spec), self.plan.stage.evaluate, strict=True
+        ):
             split = getattr(evaluator, "split", "test")
             cases = cases_of(data, split, predict(self.fabric, trainable, self._feeder(data, split)))
             result = evaluator.evaluate(cases)

@@ -121,11 +121,15 @@ def _store(plan: Plan, dataset: Dataset, table: pa.Table, show: bool) -> ImageSt
 def _notes(store: ImageStore | None, texts: list[str] | None, train: np.ndarray) -> list[str]:
     notes = []
     if store is not None and not store.good.all():
-        notes.append(f"{int((~store.good).sum())} of {len(store)} images cannot be read and are left out; why: {_short(store.bad_file)}")
+        notes.append(
+            f"{int((~store.good).sum())} of {len(store)} images cannot be read and are left out; why: {_short(store.bad_file)}"
+        )
     if texts is not None:
         empty = sum(not texts[row].strip() for row in train.tolist())
         if empty:
-            notes.append(f"{empty} of {len(train)} training cases have no text in this section; they are read as empty text")
+            notes.append(
+                f"{empty} of {len(train)} training cases have no text in this section; they are read as empty text"
+            )
     return notes
 
 

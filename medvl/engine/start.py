@@ -20,7 +20,9 @@ from medvl.runs.folder import EXPORTS, TOKENIZER
 def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
-    return sorted({init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()})
+    return sorted(
+        {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
+    )
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: list[str] | None) -> Corpus:

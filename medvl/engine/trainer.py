@@ -120,7 +120,9 @@ class Trainer:
                 self.fabric.backward(total)
             self._accumulate(losses, len(micro_batches))
         if self.budget.clip_norm is not None:
-            self.fabric.clip_gradients(self.trainable, self.optimizer, max_norm=self.budget.clip_norm, error_if_nonfinite=False)
+            self.fabric.clip_gradients(
+                self.trainable, self.optimizer, max_norm=self.budget.clip_norm, error_if_nonfinite=False
+            )
         self.optimizer.step()
         self.optimizer.zero_grad(set_to_none=True)
         self.raw.objective.after_step(self.raw.model)
@@ -230,7 +232,9 @@ class Trainer:
             return list(flags)
         if self.progress.step % LOG_EVERY and not self.progress.finished:
             return [False] * len(flags)
-        raised = self.fabric.all_reduce(torch.tensor([float(f) for f in flags], device=self.fabric.device), reduce_op="sum")
+        raised = self.fabric.all_reduce(
+            torch.tensor([float(f) for f in flags], device=self.fabric.device), reduce_op="sum"
+        )
         return [bool(value > 0) for value in raised]
 
 
@@ -239,4 +243,3 @@ def seed_everything(seed: int) -> None:
     random.seed(seed)
     np.random.seed(seed % 2**32)
     torch.manual_seed(seed)
-

@@ -1,6 +1,20 @@
-"""Standard losses, as modules with keyword parameters. Public: plugins import from here."""
+"""Standard losses, as modules with keyword parameters. Public: plugins import from here. Loaded on first use."""
 
-from medvl.losses.bce import BinaryCrossEntropy
-from medvl.losses.info_nce import InfoNCE
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+_PUBLIC = {"BinaryCrossEntropy": "medvl.losses.bce", "InfoNCE": "medvl.losses.info_nce"}
 
 __all__ = ["BinaryCrossEntropy", "InfoNCE"]
+
+if TYPE_CHECKING:
+    from medvl.losses.bce import BinaryCrossEntropy
+    from medvl.losses.info_nce import InfoNCE
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PUBLIC:
+        raise AttributeError(f"module 'medvl.losses' has no public name '{name}'. known: {', '.join(__all__)}")
+    return getattr(importlib.import_module(_PUBLIC[name]), name)

@@ -30,9 +30,13 @@ def find_stage(run: Path) -> Path:
     """
     if (run / MANIFEST).is_file():
         return run
-    found = [path.parent for path in run.glob(f"*/{MANIFEST}") if (path.parent / RESULTS).is_file()] if run.is_dir() else []
+    found = (
+        [path.parent for path in run.glob(f"*/{MANIFEST}") if (path.parent / RESULTS).is_file()] if run.is_dir() else []
+    )
     finished = [folder for folder in found if Manifest.read(folder).status == "complete"]
     if not finished:
         there = ", ".join(sorted(p.name for p in run.iterdir())) if run.is_dir() else "no such folder"
-        raise DataError(f"'{run}' holds no finished stage that predicts ({there}). give runs/NAME or runs/NAME/STAGE-HASH")
+        raise DataError(
+            f"'{run}' holds no finished stage that predicts ({there}). give runs/NAME or runs/NAME/STAGE-HASH"
+        )
     return max(finished, key=lambda folder: Manifest.read(folder).ended)

@@ -1,0 +1,88 @@
+"""A finished stage, loaded to predict with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from medvl.config.experiment import Stage, plugin_requests, resolve
+from medvl.config.source import read_yaml
+from medvl.data.images import prepare_image
+from medvl.data.view import View
+from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
+from medvl.engine.check import check_stage
+from medvl.engine.checkpoint import BEST, LAST, read_checkpoint
+from medvl.engine.trainable import Trainable
+from medvl.errors import DataError
+from medvl.models.base import Batch
+from medvl.models.tokenizer import Corpus
+from medvl.plugins import Plugins
+from medvl.runs.folder import CONFIG, TOKENIZER, find_stage
+
+
+@dataclass
+class Predictor:
+    """Probabilities of findings for image files, with the weights that a stage selected.
+
+    Attributes:
+        labels: what the columns of `probabilities` are.
+        reads_text: whether the model reads text beside the image.
+    """
+
+    stage: Stage
+    trainable: Trainable
+    view: View | None
+    labels: tuple[str, ...]
+    source: int
+    reads_text: bool
+
+    @classmethod
+    def load(cls, run: Path) -> Predictor:
+        """The predictor of a stage folder, or of a run's newest finished stage.
+
+        Raises:
+            DataError: no finished stage there, or one that predicts no findings.
+            CheckpointError: its weights are damaged.
+        """
+        folder = find_stage(run)
+        tree = read_yaml(folder / CONFIG)
+        for stage_values in tree.values["stages"].values():
+            for slot in stage_values["model"].values():
+                slot.pop("init", None)  # all weights come from the checkpoint
+        files, required = plugin_requests(tree)
+        stage = next(iter(resolve(tree, Plugins(files, required)).stages.values()))
+        plan = check_stage(stage, {})
+        data = data_spec(stage, build_dataset(stage))
+        corpus = Corpus(tokenizer_file=folder / TOKENIZER if (folder / TOKENIZER).is_file() else None)
+        model = build_model(stage, plan.size, corpus, only=plan.slots)
+        trainable = Trainable(model, build_objective(stage, model, data))
+        if "logits" not in trainable.objective.predicts:
+            raise DataError(
+                f"stage '{stage.name}' in {folder} predicts no findings. give the folder of a stage that does"
+            )
+        weights = folder / BEST if (folder / BEST).is_file() else folder / LAST
+        trainable.load_state_dict(read_checkpoint(weights)["trainable"])
+        views = build_views(stage)
+        view = views[plan.views[0]].fixed() if plan.views else None
+        return cls(stage, trainable.eval(), view, data.labels, plan.source, plan.reads_text)
+
+    @torch.no_grad()
+    def probabilities(self, images: list[Path], text: str) -> np.ndarray:
+        """(number of images, K) in [0, 1]; the same text goes with every image.
+
+        Raises:
+            DataError: an image that cannot be read.
+        """
+        batch: Batch = {}
+        if self.view is not None:
+            pixels = np.stack([prepare_image(path, self.source, self.stage.selection.fit) for path in images])
+            batch["image"] = self.view(torch.from_numpy(pixels), {})
+        text_encoder = self.trainable.model.text
+        if text_encoder is not None:
+            ids, _ = text_encoder.tokenizer.encode([text])
+            batch["text.ids"] = torch.from_numpy(ids).long().expand(len(images), -1)
+            batch["text.mask"] = torch.ones_like(batch["text.ids"], dtype=torch.bool)
+        return self.trainable.predict(batch)["logits"].sigmoid().numpy()
