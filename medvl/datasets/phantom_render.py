@@ -107,10 +107,10 @@ def _expose(layers: Layers, image: Draws, texture: Field, size: int) -> npt.NDAr
     """Attenuation to gray levels: the tube's output, scatter, the detector's noise, the display curve."""
     total = layers.solid - _AIR * layers.air + layers.vessels
     total += layers.air * np.float32(0.018) * texture
-    total += column(image.uniform("exposure.scatter", 0.01, 0.04)) * value_noise(image, "scatter", 3, size)
-    total += column(image.uniform("exposure.noise", 0.012, 0.045)) * grain(image, "noise", size)
-    level = column(image.normal("exposure.level", 0.03, 0.05))
-    width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.14)))
-    gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.18)))
+    total += column(image.uniform("exposure.scatter", 0.008, 0.020)) * value_noise(image, "scatter", 3, size)
+    total += column(image.uniform("exposure.noise", 0.018, 0.032)) * grain(image, "noise", size)
+    level = column(image.normal("exposure.level", 0.03, 0.02))
+    width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.05)))
+    gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.07)))
     tone = np.clip((total - level) / width, 0, 1) ** gamma
     return (tone * (255 * (1.35 - 0.35 * tone)) + 0.5).clip(0, 255).astype(np.uint8)
