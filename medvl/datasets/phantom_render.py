@@ -84,7 +84,7 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
     rows, shape, severity = placed.rows, placed.shape, placed.severity
     inside = shape.inside(x, y)
     if placed.sign == "focal":
-        strength = column(image.uniform("focal.density", 0.15, 0.23)[rows]) + 0.05 * severity
+        strength = column(image.uniform("focal.density", 0.30, 0.38)[rows]) + 0.05 * severity
         soft = column(image.uniform("focal.soft", 0.35, 0.75)[rows])
         layers.solid[rows] += strength * ramp(inside, soft) * (1 + 0.30 * texture[rows])
     elif placed.sign == "diffuse":
@@ -108,7 +108,7 @@ def _expose(layers: Layers, image: Draws, texture: Field, size: int) -> npt.NDAr
     total = layers.solid - _AIR * layers.air + layers.vessels
     total += layers.air * np.float32(0.012) * texture
     total += column(image.uniform("exposure.scatter", 0.008, 0.020)) * value_noise(image, "scatter", 3, size)
-    total += column(image.uniform("exposure.noise", 0.018, 0.032)) * grain(image, "noise", size)
+    total += column(image.uniform("exposure.noise", 0.012, 0.024)) * grain(image, "noise", size)
     level = column(image.normal("exposure.level", 0.03, 0.02))
     width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.05)))
     gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.07)))
