@@ -142,7 +142,8 @@ class Plugins:
             for info in self.infos.values():
                 if info.error and (name in info.claimed or name == info.name):
                     raise PluginBroken(
-                        f"{kind} '{name}' is not available: plugin '{info.name}' ({info.origin}) is broken.\n{info.error}"
+                        f"{kind} '{name}' is not available: plugin '{info.name}' ({info.origin}) is broken.\n"
+                        f"{info.error}"
                     ) from error
                 if info.disabled and name in (_names_in_source(info.origin.partition(":")[0]) | {info.name}):
                     raise PluginMissing(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import yaml
 from omegaconf import OmegaConf
@@ -80,8 +80,9 @@ def read_yaml(path: Path) -> Tree:
     except OmegaConfBaseException as error:
         raise ConfigError(f"{shown}: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
-        raise ConfigError(f"{shown}: an experiment is a mapping of keys, found {type(values).__name__}")
-    tree = Tree(values)
+        found = "nothing" if node is None else type(values).__name__
+        raise ConfigError(f"{shown}: an experiment is a mapping of keys, found {found}")
+    tree = Tree(cast(dict[str, Any], values))
     _note_lines(node, (), tree, shown, path.parent.resolve())
     return tree
 
