@@ -188,7 +188,8 @@ def _check_fields(
         if name not in views:
             problems.append(
                 f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and the stage "
-                f"makes {', '.join(views) or 'none'}.{nearest(name, views)} add e.g. {name}: {{name: plain, size: 224}}"
+                f"makes {', '.join(views) or 'none'}.{nearest(name, views)} "
+                f"add e.g. {name}: {{name: plain, size: 224}}"
             )
     if text and stage.selection.text is None:
         known = ", ".join(dataset.sections) or "none"
