@@ -64,7 +64,7 @@ def test_asking_a_broken_plugin_for_its_name_shows_its_traceback(install_plugin)
         plugins.get("objective", "wonder")
     for word in ("objective 'wonder'", "plugin 'broken'", str(module), "the moon was in the way"):
         assert word in str(caught.value)
-    with pytest.raises(PluginBroken, match="the moon was in the way"):
+    with pytest.raises(PluginBroken, match=r"the moon was in the way"):
         Plugins(required=["broken"])
     with pytest.raises(UnknownName):  # a name that is nobody's
         plugins.get("objective", "wonders")
@@ -112,9 +112,9 @@ def test_a_name_that_is_taken_names_both_plugins(install_plugin):
     for name in ("extra", "second"):
         assert f"'{name}'" in plugins.infos["second"].error
     assert "Traceback" not in plugins.infos["second"].error
-    with pytest.raises(DuplicateName, match="plugin 'extra' .* plugin 'second'"):
+    with pytest.raises(DuplicateName, match=r"plugin 'extra' .* plugin 'second'"):
         plugins.get("loss", "extra_loss")
-    with pytest.raises(PluginBroken, match="plugin 'extra' .* plugin 'second'"):  # its other name is not there either
+    with pytest.raises(PluginBroken, match=r"plugin 'extra' .* plugin 'second'"):  # its other name is not there either
         plugins.get("mask", "own_mask")
     assert plugins.get("mask", "extra_mask").plugin == "extra"
 
@@ -148,9 +148,9 @@ def test_a_plugin_that_is_switched_off(monkeypatch):
     plugins = Plugins()
     assert plugins.infos["mmbt"].disabled
     assert plugins.registry.find("mmbt") == []
-    with pytest.raises(PluginMissing, match="fusion 'mmbt' belongs to plugin 'mmbt'.* MEDVL_DISABLE"):
+    with pytest.raises(PluginMissing, match=r"fusion 'mmbt' belongs to plugin 'mmbt'.* MEDVL_DISABLE"):
         plugins.get("fusion", "mmbt")
-    with pytest.raises(PluginMissing, match="switched off by MEDVL_DISABLE"):
+    with pytest.raises(PluginMissing, match=r"switched off by MEDVL_DISABLE"):
         Plugins(required=["mmbt"])
 
 
@@ -186,11 +186,11 @@ def test_files_that_are_missing_broken_or_taken(tmp_path):
     with pytest.raises(PluginBroken, match=r"(?s)plugin file '.*bad.py' is broken.*moon"):
         Plugins([tmp_path / "bad.py"])
     (tmp_path / "greedy.py").write_text(GOOD.replace("extra_loss", "bce"))
-    with pytest.raises(DuplicateName, match="'medvl' and again by plugin 'greedy'"):
+    with pytest.raises(DuplicateName, match=r"'medvl' and again by plugin 'greedy'"):
         Plugins([tmp_path / "greedy.py"])
     for name in ("mmbt", "medvl"):
         (tmp_path / f"{name}.py").write_text(GOOD)
-        with pytest.raises(DuplicateName, match="rename the file"):
+        with pytest.raises(DuplicateName, match=r"rename the file"):
             Plugins([tmp_path / f"{name}.py"])
 
 

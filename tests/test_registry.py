@@ -67,7 +67,7 @@ def test_a_name_twice_in_one_plugin():
     registry = Registry()
     registry.plugin = "mine"
     registry.register_loss("thing", Thing)
-    with pytest.raises(DuplicateName, match="plugin 'mine' registers loss 'thing' twice"):
+    with pytest.raises(DuplicateName, match=r"plugin 'mine' registers loss 'thing' twice"):
         registry.register_loss("thing", dict)
     registry.register_mask("thing", dict)  # another kind is another name
 
@@ -82,7 +82,7 @@ def test_a_name_of_two_plugins_names_both_and_takes_none_of_the_second():
     with pytest.raises(DuplicateName, match=r"loss 'thing' .* plugin 'one' .* plugin 'two'.*MEDVL_DISABLE=two"):
         whole.merge(second)
     assert whole.names("loss") == ["thing"]
-    with pytest.raises(DuplicateName, match="plugin 'one' .* plugin 'two'"):  # whichever was meant, it is not guessed
+    with pytest.raises(DuplicateName, match=r"plugin 'one' .* plugin 'two'"):  # whichever was meant, it is not guessed
         whole.get("loss", "thing")
 
 
@@ -90,16 +90,16 @@ def test_unknown_names_come_with_the_nearest_and_the_list():
     registry = Registry()
     registry.register_fusion("concat", Thing)
     registry.register_fusion("mmbt", Thing)
-    with pytest.raises(UnknownName, match="^unknown fusion 'mmbtt'. did you mean 'mmbt'. known: concat, mmbt$"):
+    with pytest.raises(UnknownName, match=r"^unknown fusion 'mmbtt'. did you mean 'mmbt'. known: concat, mmbt$"):
         registry.get("fusion", "mmbtt")
-    with pytest.raises(UnknownName, match="^unknown loss 'x'. known: none$"):
+    with pytest.raises(UnknownName, match=r"^unknown loss 'x'. known: none$"):
         registry.get("loss", "x")
 
 
 def test_a_name_of_another_kind_says_so():
     registry = Registry()
     registry.register_objective("moco", Thing)
-    with pytest.raises(UnknownName, match="'moco' is the name of a registered objective"):
+    with pytest.raises(UnknownName, match=r"'moco' is the name of a registered objective"):
         registry.get("fusion", "moco")
 
 

@@ -81,7 +81,7 @@ class ObjectiveSuite(Suite):
 
     def test_what_is_missing_is_refused(self) -> None:
         """Without the encoders that it needs, `medvl check` says so instead of failing."""
-        needed = {feature.partition(".")[0] for feature in self.entry.load().needs}  # type: ignore[union-attr]
+        needed = {feature.partition(".")[0] for feature in self.entry.load().needs}  # type: ignore[attr-defined]
         for slot in needed & {"image", "text"}:
             try:
                 Workbench.of(self.plugins, self.itself, {"fusion": None, slot: None})
@@ -225,7 +225,7 @@ class EncoderSuite(Suite):
     @property
     def modality(self) -> str:
         """`image` or `text`."""
-        return self.entry.load().modality  # type: ignore[union-attr]
+        return self.entry.load().modality  # type: ignore[attr-defined]
 
     @property
     def bench(self) -> Workbench:

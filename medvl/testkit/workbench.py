@@ -53,7 +53,7 @@ class Workbench:
         Raises:
             ConfigError: what `medvl check` would say.
         """
-        views = plugins.get("objective", objective["name"]).load().views  # type: ignore[union-attr]
+        views = plugins.get("objective", objective["name"]).load().views  # type: ignore[attr-defined]
         stage = {
             "data": {"name": "phantom", "patients": 8, "text": "indication"},
             "views": {name: {"name": "plain", "size": SIZE} for name in (*views, "image")},
