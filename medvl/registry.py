@@ -106,11 +106,11 @@ def _definitions(module: str) -> tuple[str, dict[str, tuple[int, str]]]:
     """Top-level classes and functions of a module's source: name -> (line, docstring)."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            return module, {}
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except Exception:  # finding it runs a plugin's package; `load` tells what is wrong, listing names goes on
         return module, {}
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     named = (ast.ClassDef, ast.FunctionDef)
     found = {node.name: (node.lineno, ast.get_docstring(node) or "") for node in tree.body if isinstance(node, named)}
     return spec.origin, found

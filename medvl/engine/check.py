@@ -122,7 +122,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: _shapes(module) for name, module in objective.exports(model).items()},
-        parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()), evaluators=evaluators, notes=notes,
+        parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
+        evaluators=evaluators, notes=notes,
     )  # fmt: skip
 
 
@@ -187,8 +188,9 @@ def _check_fields(
     for name in wanted:
         if name not in views:
             problems.append(
-                f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and the stage "
-                f"makes {', '.join(views) or 'none'}.{nearest(name, views)} add e.g. {name}: {{name: plain, size: 224}}"
+                f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and "
+                f"the stage makes {', '.join(views) or 'none'}.{nearest(name, views)} "
+                f"add e.g. {name}: {{name: plain, size: 224}}"
             )
     if text and stage.selection.text is None:
         known = ", ".join(dataset.sections) or "none"
