@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import multiprocessing
 import os
+import socket
 import sys
 from pathlib import Path
 
@@ -107,19 +108,29 @@ def same(one: object, other: object) -> bool:
     return one == other
 
 
-def start(path: Path, *overrides: str) -> multiprocessing.Process:
-    """`medvl run` in a process of its own, from a server that has imported everything."""
+def start(path: Path, *overrides: str, variables: dict[str, str] | None = None) -> multiprocessing.Process:
+    """`medvl run` in a process of its own, from a server that has imported everything; output goes to log.txt."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.small_process"])
-    process = context.Process(target=_medvl_run, args=(path, overrides, os.environ["MEDVL_CACHE"]))
+    given = {"MEDVL_CACHE": os.environ["MEDVL_CACHE"]} | (variables or {})  # the server's own are of its start
+    process = context.Process(target=_medvl_run, args=(path, overrides, given))
     process.start()
     return process
 
 
-def _medvl_run(path: Path, overrides: tuple[str, ...], cache: str) -> None:
+def start_two(path: Path, *overrides: str) -> list[multiprocessing.Process]:
+    """The same, as two processes that train together, as a cluster's scheduler would start them."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        shared = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free.getsockname()[1])}
+    ranks = [shared | {"LOCAL_RANK": str(rank), "NODE_RANK": "0"} for rank in range(2)]
+    return [start(path, "devices=2", *overrides, variables=variables) for variables in ranks]
+
+
+def _medvl_run(path: Path, overrides: tuple[str, ...], variables: dict[str, str]) -> None:
     from medvl.cli.main import main
 
-    os.environ["MEDVL_CACHE"] = cache  # the server has the environment of its own start
+    os.environ |= variables
     log = os.open(path.parent / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     os.dup2(log, 1)
     os.dup2(log, 2)
