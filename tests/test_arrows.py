@@ -146,7 +146,7 @@ def test_type_checkers_see_every_public_name():
 
 
 def test_an_unknown_public_name_says_what_is_known():
-    with pytest.raises(AttributeError, match="no public name 'Objektive'.*Objective"):
+    with pytest.raises(AttributeError, match=r"no public name 'Objektive'.*Objective"):
         _ = medvl.Objektive
     assert set(dir(medvl)) == set(medvl.__all__)
 
