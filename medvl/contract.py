@@ -20,7 +20,7 @@ FEATURE_AXES = {
     "joint.cls": "B D",
 }
 
-# Pseudo-features of the text slot: the token ids themselves. A single-stream fusion needs them in place of encoded text.
+# Pseudo-feature of the text slot: the token ids. A single-stream fusion needs them in place of encoded text.
 TEXT_IDS = "text.ids"
 
 CAPABILITIES = {

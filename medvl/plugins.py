@@ -59,8 +59,8 @@ class Plugins:
         disabled = {name.strip() for name in os.environ.get(DISABLE_VARIABLE, "").split(",") if name.strip()}
         for point in sorted(importlib.metadata.entry_points(group=hookspecs.ENTRY_POINT_GROUP), key=lambda p: p.name):
             self._load_entry_point(point, point.name in disabled)
-        for file in files:
-            self._load_file(Path(file))
+        for file in dict.fromkeys(Path(file).resolve() for file in files):
+            self._load_file(file)
         self._require(required)
 
     def _load_core(self) -> None:
@@ -80,7 +80,7 @@ class Plugins:
         start = time.perf_counter()
         try:
             self._register(point.load(), point.name)
-        except Exception as error:
+        except (Exception, SystemExit) as error:  # a plugin that ends the interpreter is broken too
             info.error = str(error) if isinstance(error, DuplicateName) else traceback.format_exc()
             info.claimed = _names_in_source(point.value.partition(":")[0])
         info.seconds = time.perf_counter() - start
@@ -89,13 +89,19 @@ class Plugins:
         if not path.is_file():
             raise PluginMissing(f"plugin file '{path}' does not exist. give the path of a Python file")
         name = path.stem
+        if name == "medvl" or (name in self.infos and not self.infos[name].disabled):
+            taken = "the core" if name == "medvl" else f"a plugin from {self.infos[name].origin}"
+            raise DuplicateName(
+                f"plugin file '{path}' is called '{name}' like {taken}. rename the file, or switch the other off: "
+                f"{DISABLE_VARIABLE}={name}"
+            )
         info = PluginInfo(name, str(path))
         start = time.perf_counter()
         try:
             self._register(_import_file(path), name)
         except MedvlError:
             raise
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise PluginBroken(f"plugin file '{path}' is broken.\n{traceback.format_exc()}") from error
         info.seconds = time.perf_counter() - start
         self.infos[name] = info
@@ -142,7 +148,8 @@ class Plugins:
             for info in self.infos.values():
                 if info.error and (name in info.claimed or name == info.name):
                     raise PluginBroken(
-                        f"{kind} '{name}' is not available: plugin '{info.name}' ({info.origin}) is broken.\n{info.error}"
+                        f"{kind} '{name}' is not available: plugin '{info.name}' ({info.origin}) is broken.\n"
+                        f"{info.error}"
                     ) from error
                 if info.disabled and name in (_names_in_source(info.origin.partition(":")[0]) | {info.name}):
                     raise PluginMissing(
@@ -176,6 +183,6 @@ def _names_in_source(module: str) -> frozenset[str]:
     try:
         spec = importlib.util.find_spec(module)
         source = Path(spec.origin).read_text(encoding="utf-8") if spec and spec.origin else ""
-    except (ImportError, ValueError, OSError):
+    except (Exception, SystemExit):  # finding a module runs the package around it
         return frozenset()
     return frozenset(re.findall(r"register_\w+\(\s*[\"']([\w.-]+)[\"']", source))

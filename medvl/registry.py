@@ -23,6 +23,9 @@ KINDS = (
     "dataset", "view", "encoder", "fusion", "loss", "mask", "objective", "evaluator", "optimizer", "schedule",
 )  # fmt: skip
 
+# what is imported -> the extra of medvl that installs it
+EXTRAS = {"tensorboard": "tensorboard", "gdcm": "dicom", "pylibjpeg": "dicom", "openjpeg": "dicom", "jpeg_ls": "dicom"}
+
 Target = Callable[..., Any]
 
 
@@ -50,10 +53,12 @@ class Entry:
         except MedvlError:
             raise
         except ModuleNotFoundError as error:
-            if error.name and not error.name.startswith(("medvl", module.partition(".")[0])):
+            absent = (error.name or "").partition(".")[0]
+            if absent and absent not in ("medvl", module.partition(".")[0]):
+                what = f"'medvl[{EXTRAS[absent]}]'" if absent in EXTRAS else absent
                 raise PackageMissing(
-                    f"{self.kind} '{self.name}' of plugin '{self.plugin}' needs the package '{error.name}', "
-                    f"which is not installed. do: pip install {error.name}"
+                    f"{self.kind} '{self.name}' of plugin '{self.plugin}' needs the package '{absent}', "
+                    f"which is not installed. do: pip install {what}"
                 ) from error
             raise self._broken() from error
         except Exception as error:
@@ -101,11 +106,11 @@ def _definitions(module: str) -> tuple[str, dict[str, tuple[int, str]]]:
     """Top-level classes and functions of a module's source: name -> (line, docstring)."""
     try:
         spec = importlib.util.find_spec(module)
-    except (ImportError, ValueError):
-        spec = None
-    if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+        if spec is None or not spec.origin or not spec.origin.endswith(".py"):
+            return module, {}
+        tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
+    except Exception:  # finding it runs a plugin's package; `load` tells what is wrong, listing names goes on
         return module, {}
-    tree = ast.parse(Path(spec.origin).read_text(encoding="utf-8"))
     named = (ast.ClassDef, ast.FunctionDef)
     found = {node.name: (node.lineno, ast.get_docstring(node) or "") for node in tree.body if isinstance(node, named)}
     return spec.origin, found
@@ -168,14 +173,20 @@ class Registry:
         return self._add(kind, name, target)
 
     def _add(self, kind: str, name: str, target: Target | str) -> Any:
-        taken = self._entries[kind].get(name)
-        if taken is not None:
-            raise DuplicateName(
-                f"{kind} '{name}' is registered by plugin '{taken.plugin}' and again by plugin '{self.plugin}'. "
-                f"rename one, or switch one off: MEDVL_DISABLE={self.plugin}"
-            )
-        self._entries[kind][name] = Entry(kind, name, target, self.plugin)
+        entry = Entry(kind, name, target, self.plugin)
+        if name in self._entries[kind]:
+            raise DuplicateName(self._claimed_twice(entry))
+        self._entries[kind][name] = entry
         return target
+
+    def _claimed_twice(self, entry: Entry) -> str:
+        taken = self._entries[entry.kind][entry.name]
+        if taken.plugin == entry.plugin:
+            return f"plugin '{entry.plugin}' registers {entry.kind} '{entry.name}' twice. rename one of them"
+        return (
+            f"{entry.kind} '{entry.name}' is registered by plugin '{taken.plugin}' and again by plugin "
+            f"'{entry.plugin}'. rename one, or switch one off: MEDVL_DISABLE={entry.plugin}"
+        )
 
     def merge(self, other: Registry) -> None:
         """Take over all names of `other`, or none of them.
@@ -184,13 +195,8 @@ class Registry:
             DuplicateName: a name is taken already; asking for it from then on raises this error again.
         """
         for entry in other:
-            taken = self._entries[entry.kind].get(entry.name)
-            if taken is not None:
-                message = (
-                    f"{entry.kind} '{entry.name}' is registered by plugin '{taken.plugin}' and again by plugin "
-                    f"'{entry.plugin}'. rename one, or switch one off: MEDVL_DISABLE={entry.plugin}"
-                )
-                self._contested[entry.kind, entry.name] = message
+            if entry.name in self._entries[entry.kind]:
+                message = self._contested[entry.kind, entry.name] = self._claimed_twice(entry)
                 raise DuplicateName(message)
         for entry in other:
             self._entries[entry.kind][entry.name] = entry
@@ -215,7 +221,7 @@ class Registry:
         if name in self._entries[kind]:
             return self._entries[kind][name]
         elsewhere = [other for other in KINDS if name in self._entries[other]]
-        hint = f". ('{name}' is a registered {elsewhere[0]})" if elsewhere else ""
+        hint = f". '{name}' is the name of a registered {elsewhere[0]}" if elsewhere else ""
         raise UnknownName(unknown(kind, name, self._entries[kind]) + hint)
 
     def find(self, name: str) -> list[Entry]:

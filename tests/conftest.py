@@ -1,5 +1,34 @@
-"""Settings that every test shares."""
+"""Settings and fixtures that every test shares."""
 
 import os
+import sys
+from pathlib import Path
+
+import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for a hub would otherwise wait for its retries
+
+
+@pytest.fixture
+def install_plugin(tmp_path, monkeypatch):
+    """Put a distribution with one entry point on the import path: `install_plugin("extra", source)`."""
+    site = tmp_path / "site"
+    site.mkdir()
+    monkeypatch.syspath_prepend(site)
+    before = set(sys.modules)
+
+    def install(name: str, source: str, *, version: str = "0.3", **modules: str) -> Path:
+        module = site / f"outside_{name}.py"
+        module.write_text(source)
+        for other, text in modules.items():
+            (site / f"{other}.py").write_text(text)
+        metadata = site / f"outside_{name}-{version}.dist-info"
+        metadata.mkdir()
+        (metadata / "METADATA").write_text(f"Metadata-Version: 2.1\nName: outside-{name}\nVersion: {version}\n")
+        (metadata / "entry_points.txt").write_text(f"[medvl]\n{name} = outside_{name}\n")
+        return module
+
+    yield install
+    for name in set(sys.modules) - before:
+        if str(site) in str(getattr(sys.modules[name], "__file__", "")):
+            del sys.modules[name]

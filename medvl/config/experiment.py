@@ -13,7 +13,7 @@ from medvl.config.schema import Mismatch, Parameter, convert, handed_to, paramet
 from medvl.config.sections import Budget, Stop
 from medvl.config.source import KeyPath, Tree, resolve_references, spell_path, value_at
 from medvl.data.selection import Selection
-from medvl.errors import ConfigError, MedvlError, unknown
+from medvl.errors import ConfigError, MedvlError, UnknownName, unknown
 from medvl.plugins import Plugins
 from medvl.registry import Entry
 
@@ -50,10 +50,17 @@ class Component:
         """
         target = self.entry.load()
         parameters = {name: _built(value, handed) for name, value in self.parameters.items()}
+        if self.entry.kind == "mask":  # a scheme is the function itself; the layout comes with every batch
+            return partial(target, **parameters)
         takes = handed_to(target)
+        strange = [name for name in takes if name not in handed]
+        if strange:
+            raise TypeError(
+                f"{self.entry.kind} '{self.name}' ({self.entry.place}) asks the framework for {', '.join(strange)}; "
+                f"what it hands to this kind: {', '.join(handed) or 'nothing'}. "
+                "parameters of the YAML stand behind a `*` in the constructor"
+            )
         try:
-            if self.entry.kind == "mask":  # a scheme is the function itself; the layout comes with every batch
-                return partial(target, **parameters)
             return target(*(handed[name] for name in takes), **parameters)
         except ConfigError as error:
             raise ConfigError([f"{self.place}: {problem}" for problem in error.problems]) from error
@@ -154,10 +161,12 @@ def plugin_requests(tree: Tree, extra: tuple[str, ...] = ()) -> tuple[list[Path]
     if not isinstance(asked, list):
         raise ConfigError(f"{tree.place(('plugins',))}: expected a list of plugin names and files, found {asked!r}")
     for index, item in enumerate(asked):
-        if str(item).endswith(".py"):
-            files.append((tree.origin(("plugins", index)).folder / str(item)).resolve())
+        if not isinstance(item, str):
+            raise ConfigError(f"{tree.place(('plugins', index))}: expected a plugin's name or file, found {item!r}")
+        if item.endswith(".py"):
+            files.append((tree.origin(("plugins", index)).folder / item).resolve())
         else:
-            names.append(str(item))
+            names.append(item)
     for item in extra:
         path = Path(item).resolve()
         if path not in files:
@@ -187,11 +196,11 @@ class _Resolver:
         self._known_keys(values, ROOT_KEYS, (), "key", "an experiment")
         self._version()
         name = self._typed(("name",), str, required=True)
-        if isinstance(name, str) and (not name or any(c in name for c in '/\\:*?"<>|') or name.startswith(".")):
-            self._problem(("name",), f"'{name}' cannot be a folder's name: leave out / \\ : * ? and a leading dot")
+        if isinstance(name, str):
+            self._folder_name(("name",), name)
         stages = values.get("stages")
         if not isinstance(stages, dict) or not stages:
-            self._problem(("stages",), "an experiment has at least one stage: stages: {NAME: {...}}")
+            self._problem(("stages",), "an experiment has at least one stage, stages: {NAME: {...}}")
             stages = {}
         made = {key: self._stage(key, stage) for key, stage in stages.items() if stage is not None}
         settings = {
@@ -206,13 +215,17 @@ class _Resolver:
         }
         for key, choices in (("device", ("auto", "cpu", "cuda", "mps")), ("precision", ("auto", "32", "bf16"))):
             if str(settings[key]) not in choices:
-                self._problem((key,), unknown(key, str(settings[key]), choices))
+                self._problem((key,), f"unknown {key} '{settings[key]}'. known: {', '.join(choices)}")
         if self.problems:
             raise ConfigError(self.problems)
         plugins = tuple(str(item) for item in values.get("plugins") or ())
         return Experiment(
             name=name, stages={k: s for k, s in made.items() if s}, tree=self.tree, plugins=plugins, **settings
         )
+
+    def _folder_name(self, path: KeyPath, name: str) -> None:
+        if not name or any(character in name for character in '/\\:*?"<>|') or name.startswith("."):
+            self._problem(path, f"'{name}' cannot be a folder's name: leave out / \\ : * ? and a leading dot")
 
     def _version(self) -> None:
         version = self.tree.values.get("medvl", 1)
@@ -221,6 +234,12 @@ class _Resolver:
 
     def _stage(self, name: str, values: Any) -> Stage | None:
         path: KeyPath = ("stages", name)
+        if not isinstance(name, str):
+            self._problem(path, f"a stage's name is text, found {name!r}")
+            return None
+        self._folder_name(path, name)
+        if name in (*ROOT_KEYS, *STAGE_KEYS, *MODEL_SLOTS):
+            self._problem(path, f"'{name}' is a key of experiments; give the stage a name of its own, e.g. finetune")
         if not isinstance(values, dict):
             self._problem(path, f"a stage is a mapping with {', '.join(STAGE_KEYS)}; found {values!r}")
             return None
@@ -273,11 +292,12 @@ class _Resolver:
                 continue
             modality = getattr(component.entry.load(), "modality", slot)
             if slot != "fusion" and modality != slot:
-                fitting = [e.name for e in self.plugins.registry if e.kind == "encoder" and e.name != component.name]
+                others = [name for name in self.plugins.registry.names("encoder") if name != component.name]
                 self._problem(
                     (*path, slot),
-                    f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(fitting)}",
+                    f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(others)}",
                 )
+                continue
             made[slot] = component
         return made
 
@@ -290,13 +310,11 @@ class _Resolver:
             values = {"name": values}
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             known = ", ".join(self.plugins.registry.names(kind))
-            self._problem(path, f"expected a {kind}: a name, or a mapping with name and parameters. known: {known}")
+            self._problem(path, f"expected {_a(kind)}: a name, or a mapping with name and parameters. known: {known}")
             return None
         try:
             entry = self.plugins.get(kind, values["name"])
-        except MedvlError as error:
-            if type(error).__name__ != "UnknownName":
-                raise
+        except UnknownName as error:
             self._problem((*path, "name"), str(error))
             return None
         given = {k: v for k, v in values.items() if k != "name" and k not in (ignore or {})}
@@ -305,6 +323,7 @@ class _Resolver:
             self._problem(
                 (*path, "init"), f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
             )
+            return None
         schema = parameters_of(entry.load())
         clash = set(schema) & set(ignore or {})
         if clash:
@@ -345,7 +364,7 @@ class _Resolver:
         kind = parameter.slot.kind
         if parameter.holds_many:
             return self._mapping(kind, path, value if isinstance(value, dict) else {})
-        if value is None:
+        if value is None and (not given or parameter.optional):
             return None
         if given:
             return self.component(kind, path)
@@ -355,7 +374,7 @@ class _Resolver:
 
     def _mapping(self, kind: str, path: KeyPath, values: Any) -> dict[str, Component]:
         if not isinstance(values, dict):
-            self._problem(path, f"expected a mapping of names to a {kind} each, found {values!r}")
+            self._problem(path, f"expected a mapping of names to {_a(kind)} each, found {values!r}")
             return {}
         made = {key: self.component(kind, (*path, key)) for key, value in values.items() if value is not None}
         return {key: component for key, component in made.items() if component is not None}
@@ -404,9 +423,9 @@ class _Resolver:
             return None
 
     def _folder(self, path: KeyPath) -> Path:
-        """Where a relative path in this value starts: `data_root` where the experiment gives one, or the YAML's folder."""
+        """Where a relative path in this value starts: in `data:` at `data_root` if given, else at the YAML's folder."""
         root = self.tree.values.get("data_root")
-        if root is not None and "data" in path:
+        if root is not None and path[2:3] == ("data",):
             return (self.tree.origin(("data_root",)).folder / str(root)).resolve()
         return self.tree.origin(path).folder
 
@@ -417,6 +436,10 @@ class _Resolver:
 
     def _problem(self, path: KeyPath, text: str) -> None:
         self.problems.append(f"{self.tree.place(path)}: {text}")
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _built(value: Any, handed: dict[str, Any]) -> Any:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medvl.config.source import KeyPath, Origin, Tree, parse_value, read_yaml, value_at
+from medvl.config.source import KeyPath, Origin, Tree, parse_value, read_yaml, spell_path, value_at
 from medvl.errors import ConfigError, nearest
 
 ROOT_KEYS = (
@@ -40,17 +40,18 @@ def load_tree(path: Path, seen: tuple[Path, ...] = ()) -> Tree:
         raise ConfigError(f"{tree.place(('extends',))}: no such file: {base_path}")
     base = load_tree(base_path, (*seen, path))
     lay_over(base, tree, ())
+    base.history[()] = tree.history[()]
     base.values.pop("extends", None)
     return base
 
 
 def lay_over(base: Tree, over: Tree, path: KeyPath) -> None:
     """Lay every value of `over` below `path` over `base`, in place."""
-    for key, value in _get(over.values, path).items():
+    for key, value in value_at(over.values, path).items():
         here = (*path, key)
         origin = over.origin(here)
-        old = _get(base.values, path).get(key)
-        if isinstance(value, dict) and isinstance(old, dict) and not _other_component(old, value, here):
+        if isinstance(value, dict) and _goes_into(value_at(base.values, here), value, here):
+            spread(base, here)
             base.history.setdefault(here, []).append((value, origin))
             lay_over(base, over, here)
         else:
@@ -61,22 +62,79 @@ def lay_over(base: Tree, over: Tree, path: KeyPath) -> None:
 
 
 def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
-    """Set one value; a scalar put on a component slot is the component's name, null takes the key away."""
-    parent = tree.values
-    for part in path[:-1]:
-        child = parent[part] if isinstance(parent, list) else parent.setdefault(part, {})  # type: ignore[index,arg-type]
-        if isinstance(child, str) and child and isinstance(parent, dict):
-            child = parent[part] = {"name": child}  # type: ignore[index]
+    """Set one value; text put on a component slot is the component's name, null empties the slot.
+
+    Raises:
+        ConfigError: the path leads into a value without parts, or past the end of a list.
+    """
+    parent: Any = tree.values
+    for depth, part in enumerate(path[:-1], start=1):
+        spread(tree, path[:depth])
+        child = _get(parent, part)
+        if child is None:
+            child = {}
+            _set(parent, part, child, path[:depth], origin)
+            tree.history.setdefault(path[:depth], []).append((child, origin))
+        if not isinstance(child, dict | list):
+            raise ConfigError(f"{origin.text}: '{spell_path(path[:depth])}' is {child!r}, which has no parts")
         parent = child
-    key = path[-1]
-    old = parent.get(key) if isinstance(parent, dict) else None  # type: ignore[union-attr]
+    old = _get(parent, path[-1])
     if isinstance(old, dict) and "name" in old and isinstance(value, str):
         value = {"name": value} if old["name"] != value else old
     if not isinstance(value, dict) or _other_component(old, value, path):
         for below in [p for p in tree.history if p[: len(path)] == path and p != path]:
             del tree.history[below]
-    parent[key] = value  # type: ignore[index]
+    _set(parent, path[-1], value, path, origin)
+    if value is not old:
+        _note(tree, path, value, origin)
+
+
+def spread(tree: Tree, path: KeyPath) -> None:
+    """Where `path` holds a component's bare name, write it out as a mapping, so that parameters can join it."""
+    name = value_at(tree.values, path)
+    if not isinstance(name, str) or not name or len(path) < 2:
+        return
+    long = {_short_for(path): name}
+    parent = value_at(tree.values, path[:-1])
+    parent[path[-1]] = long
+    if path in tree.history:
+        tree.history[(*path, _short_for(path))] = list(tree.history[path])
+
+
+def _short_for(path: KeyPath) -> str:
+    """What a bare text stands for: a component's name, or the policy of `data.labels`."""
+    return "policy" if path[-2:] == ("data", "labels") else "name"
+
+
+def _goes_into(old: Any, value: dict[str, Any], path: KeyPath) -> bool:
+    """True where `value` changes parts of `old`; False where it takes its place."""
+    if isinstance(old, str):
+        return len(path) > 1 and _short_for(path) not in value
+    return isinstance(old, dict) and not _other_component(old, value, path)
+
+
+def _get(parent: Any, key: str | int) -> Any:
+    if isinstance(parent, list):
+        return parent[key] if isinstance(key, int) and key < len(parent) else None
+    return parent.get(key)
+
+
+def _set(parent: Any, key: str | int, value: Any, path: KeyPath, origin: Origin) -> None:
+    if isinstance(parent, dict) or (isinstance(key, int) and key < len(parent)):
+        parent[key] = value
+    elif key == len(parent):
+        parent.append(value)
+    else:
+        raise ConfigError(
+            f"{origin.text}: '{spell_path(path[:-1])}' is a list of {len(parent)}; count from 0, found '{key}'"
+        )
+
+
+def _note(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
     tree.history.setdefault(path, []).append((value, origin))
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        _note(tree, (*path, key), part, origin)
 
 
 def apply_override(tree: Tree, text: str) -> None:
@@ -92,7 +150,7 @@ def apply_override(tree: Tree, text: str) -> None:
     value = parse_value(value_text)
     for path in _targets(tree, path_text.strip(), text):
         old = value_at(tree.values, path)
-        if isinstance(value, dict) and isinstance(old, dict) and not _other_component(old, value, path):
+        if isinstance(value, dict) and _goes_into(old, value, path):
             for key, part in value.items():
                 put(tree, (*path, key), part, origin)
         else:
@@ -107,6 +165,8 @@ def _targets(tree: Tree, path_text: str, text: str) -> list[KeyPath]:
     stages = stages if isinstance(stages, dict) else {}
     if parts[0] == "stages":
         parts = parts[1:]
+    elif parts[0] == "extends":
+        raise ConfigError(f"command line '{text}': only a file can extend another. write a file with extends: PATH")
     elif parts[0] in ROOT_KEYS:
         return [tuple(parts)]
     if not parts:
@@ -145,9 +205,3 @@ def _other_component(old: Any, new: Any, path: KeyPath) -> bool:
     if not path or not isinstance(old, dict) or not isinstance(new, dict):
         return False
     return "name" in new and "name" in old and old["name"] != new["name"]
-
-
-def _get(values: dict[str, Any], path: KeyPath) -> dict[str, Any]:
-    for part in path:
-        values = values[part]  # type: ignore[index]
-    return values

@@ -1,6 +1,7 @@
 """The schema of a component is its constructor's signature: keyword-only parameters, their types and defaults.
 
-Parameters before the `*` are what the framework hands over (`model`, `data`, `size`, ...); those behind it are the YAML's.
+Parameters before the `*` are what the framework hands over (`model`, `data`, `size`, ...); those behind it are the
+YAML's.
 """
 
 from __future__ import annotations
@@ -47,6 +48,12 @@ class Parameter:
         return None
 
     @property
+    def optional(self) -> bool:
+        """True where none is a value."""
+        held = get_args(self.annotation)[0] if get_origin(self.annotation) is Annotated else self.annotation
+        return held is Any or type(None) in get_args(held)
+
+    @property
     def holds_many(self) -> bool:
         """True for a mapping of components."""
         return self.slot is not None and get_origin(get_args(self.annotation)[0]) is dict
@@ -58,7 +65,7 @@ class Mismatch(Exception):
 
 def parameters_of(target: Callable[..., Any]) -> dict[str, Parameter]:
     """The YAML parameters of a class or function: its keyword-only ones, in order."""
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     hints = get_type_hints(function, include_extras=True)
     return {
         p.name: Parameter(p.name, hints.get(p.name, Any), p.default)
@@ -69,7 +76,7 @@ def parameters_of(target: Callable[..., Any]) -> dict[str, Parameter]:
 
 def handed_to(target: Callable[..., Any]) -> tuple[str, ...]:
     """Names of the parameters that the framework hands over: those before the `*`."""
-    function = target.__init__ if inspect.isclass(target) else target  # type: ignore[misc]
+    function = target.__init__ if inspect.isclass(target) else target
     positional = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
     names = [p.name for p in inspect.signature(function).parameters.values() if p.kind in positional]
     return tuple(name for name in names if name != "self")

@@ -61,11 +61,19 @@ def build_model(stage: Stage, size: int, corpus: Corpus, only: Collection[str] |
         corpus: texts or tokenizer for the text encoder.
         only: build these slots and leave the others out.
     """
-    wanted = [slot for slot in stage.slots if only is None or slot in only]
     model = Model()
-    for slot in wanted:
-        setattr(model, slot, stage.slots[slot].build(size=size, corpus=corpus, model=model))
+    for slot in ("image", "text"):
+        if slot in stage.slots and (only is None or slot in only):
+            setattr(model, slot, stage.slots[slot].build(size=size, corpus=corpus))
+    if only is None or "fusion" in only:
+        add_fusion(stage, model)
     return model
+
+
+def add_fusion(stage: Stage, model: Model) -> None:
+    """Put the stage's fusion, where it has one, on a model whose encoders are in place."""
+    if "fusion" in stage.slots:
+        model.fusion = stage.slots["fusion"].build(model=model)
 
 
 def build_objective(stage: Stage, model: Model, data: DataSpec) -> Objective:

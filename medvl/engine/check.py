@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +13,15 @@ from medvl.config.experiment import Experiment, Stage
 from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, Feature, slot_of, slots_of
 from medvl.data.dataset import Dataset
 from medvl.data.view import View
-from medvl.engine.assemble import build_dataset, build_evaluators, build_model, build_objective, build_views, data_spec
+from medvl.engine.assemble import (
+    add_fusion,
+    build_dataset,
+    build_evaluators,
+    build_model,
+    build_objective,
+    build_views,
+    data_spec,
+)
 from medvl.errors import ConfigError, nearest
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
@@ -57,18 +66,29 @@ def check_experiment(experiment: Experiment) -> dict[str, Plan]:
     """
     plans: dict[str, Plan] = {}
     problems: list[str] = []
+    refused: list[str] = []
     for stage in experiment.stages.values():
         try:
-            plans[stage.name] = check_stage(stage, plans)
+            plans[stage.name] = check_stage(stage, plans, refused)
         except ConfigError as error:
             problems += error.problems
+            refused.append(stage.name)
     if problems:
         raise ConfigError(problems)
     return plans
 
 
-def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
-    """One stage's plan; `earlier` are the plans of the stages before it."""
+def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] = ()) -> Plan:
+    """One stage's plan.
+
+    Args:
+        stage: resolved.
+        earlier: plans of the stages before it.
+        refused: stages before it that have problems of their own, so that nothing is known of their exports.
+
+    Raises:
+        ConfigError: what is wrong.
+    """
     dataset = build_dataset(stage)
     data = data_spec(stage, dataset)
     views = build_views(stage)
@@ -78,8 +98,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
             f"{stage.place}: the image slot needs a view, e.g. views: {{image: {{name: plain, size: 224}}}}"
         )
     with torch.device("meta"):
-        model = build_model(stage, size, Corpus())
-        _check_capabilities(stage, model)
+        model = build_model(stage, size, Corpus(), only=("image", "text"))
+        _check_fusion(stage, model)
+        add_fusion(stage, model)
         objective = build_objective(stage, model, data)
     used = _check_needs(stage, model, objective)
     wanted_views = tuple(objective.views) if "image" in used or (objective.views and not objective.needs) else ()
@@ -92,7 +113,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
     for slot in ("image", "text", "fusion"):
         if slot not in used:
             setattr(model, slot, None)
-    _check_init(stage, model, used, earlier)
+    _check_init(stage, model, used, earlier, refused)
     notes = [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
@@ -101,20 +122,25 @@ def check_stage(stage: Stage, earlier: dict[str, Plan]) -> Plan:
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: _shapes(module) for name, module in objective.exports(model).items()},
-        parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()), evaluators=evaluators, notes=notes,
+        parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
+        evaluators=evaluators, notes=notes,
     )  # fmt: skip
 
 
-def _check_capabilities(stage: Stage, model: Model) -> None:
-    if model.fusion is None:
+def _check_fusion(stage: Stage, model: Model) -> None:
+    """What the fusion's class says of the encoders, before it is built on them."""
+    if "fusion" not in stage.slots:
         return
-    place = stage.slots["fusion"].place
-    name = stage.slots["fusion"].name
-    for slot in sorted(slots_of(model.fusion.needs)):
-        if slot not in stage.slots:
-            raise ConfigError(f"{place}: fusion '{name}' reads {slot}, and the model has no {slot} slot. add one, or "
-                              f"take a fusion that reads {' and '.join(s for s in stage.slots if s != 'fusion')} alone")  # fmt: skip
-    _check_requires(stage, model, model.fusion.requires, f"{place}: fusion '{name}'")
+    component = stage.slots["fusion"]
+    fusion, who = component.entry.load(), f"{component.place}: fusion '{component.name}'"
+    there = [slot for slot in ("image", "text") if getattr(model, slot) is not None]
+    for slot in sorted(slots_of(getattr(fusion, "needs", ()))):
+        if slot not in there:
+            raise ConfigError(
+                f"{who} reads {slot}, and the model has no {slot} slot. add one, or take a fusion that reads "
+                f"{' and '.join(there) or 'nothing'} alone"
+            )
+    _check_requires(stage, model, getattr(fusion, "requires", {}), who)
 
 
 def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, ...]], who: str) -> None:
@@ -124,10 +150,12 @@ def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, .
             continue
         for capability in capabilities:
             if capability not in encoder.capabilities:
+                meaning = CAPABILITIES.get(capability, capability)
                 raise ConfigError(
-                    f"{who} requires '{capability}' of its {slot} encoder ({CAPABILITIES.get(capability, capability)}), which "
+                    f"{who} requires '{capability}' of its {slot} encoder ({meaning}), which "
                     f"'{stage.slots[slot].name}' ({stage.slots[slot].place}) does not have; it has: "
-                    f"{', '.join(sorted(encoder.capabilities)) or 'none'}. `medvl fits {slot} FILE` lists what would fit"
+                    f"{', '.join(sorted(encoder.capabilities)) or 'none'}. "
+                    f"`medvl fits {slot} FILE` lists what would fit"
                 )
 
 
@@ -160,13 +188,15 @@ def _check_fields(
     for name in wanted:
         if name not in views:
             problems.append(
-                f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and the stage makes "
-                f"{', '.join(views) or 'none'}.{nearest(name, views)} add e.g. {name}: {{name: plain, size: 224}}"
+                f"{stage.place}.views: objective '{stage.objective.name}' reads the view '{name}', and "
+                f"the stage makes {', '.join(views) or 'none'}.{nearest(name, views)} "
+                f"add e.g. {name}: {{name: plain, size: 224}}"
             )
     if text and stage.selection.text is None:
         known = ", ".join(dataset.sections) or "none"
         problems.append(
-            f"{stage.data.place}: the model reads text; say which section: text: NAME. sections of '{stage.data.name}': {known}"
+            f"{stage.data.place}: the model reads text; say which section, text: NAME. "
+            f"sections of '{stage.data.name}': {known}"
         )
     if labels and not data.labels:
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
@@ -217,11 +247,14 @@ def _dry_run(
         if not isinstance(value, Tensor) or value.ndim:
             shape = tuple(value.shape) if isinstance(value, Tensor) else type(value).__name__
             raise ConfigError(
-                f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, found {shape}"
+                f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, "
+                f"found {shape}"
             )
 
 
-def _check_init(stage: Stage, model: Model, used: tuple[str, ...], earlier: dict[str, Plan]) -> None:
+def _check_init(
+    stage: Stage, model: Model, used: tuple[str, ...], earlier: dict[str, Plan], refused: Sequence[str]
+) -> None:
     for slot in used:
         component = stage.slots[slot]
         if component.init is None:
@@ -231,15 +264,18 @@ def _check_init(stage: Stage, model: Model, used: tuple[str, ...], earlier: dict
             if not Path(component.init).is_file():
                 raise ConfigError(f"{component.place}.init: no such file: {component.init}")
             continue
+        if parent in refused:
+            continue
         if parent not in earlier:
             raise ConfigError(
-                f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} earlier stages: "
-                f"{', '.join(earlier) or 'none'}; or give a .safetensors or .pt file"
+                f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} "
+                f"earlier stages: {', '.join(earlier) or 'none'}; or give a .safetensors or .pt file"
             )
         exports = earlier[parent].exports
         if export not in exports:
             raise ConfigError(
-                f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} it exports: {', '.join(exports)}"
+                f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} "
+                f"it exports: {', '.join(exports)}"
             )
         differing = _first_difference(exports[export], _shapes(getattr(model, slot)))
         if differing:

@@ -29,7 +29,11 @@ def candidates(tree: Tree, plugins: Plugins, stage: str, slot: str) -> Iterator[
     """
     kind = "fusion" if slot == "fusion" else "encoder"
     for name in plugins.registry.names(kind):
-        if kind == "encoder" and getattr(plugins.get(kind, name).load(), "modality", slot) != slot:
+        try:
+            if kind == "encoder" and getattr(plugins.get(kind, name).load(), "modality", slot) != slot:
+                continue
+        except MedvlError as error:
+            yield Fit(name, str(error))
             continue
         trial = deepcopy(tree)
         old = trial.values["stages"][stage]["model"].get(slot)
@@ -39,6 +43,7 @@ def candidates(tree: Tree, plugins: Plugins, stage: str, slot: str) -> Iterator[
         try:
             check_experiment(resolve(trial, plugins))
             yield Fit(name)
-        except (ConfigError, MedvlError) as error:
-            problems = getattr(error, "problems", [str(error)])
-            yield Fit(name, problems[0])
+        except ConfigError as error:
+            yield Fit(name, error.problems[0])
+        except Exception as error:  # shapes that do not meet, or a plugin's defect: one candidate's, not the list's
+            yield Fit(name, f"{type(error).__name__}: {error}")

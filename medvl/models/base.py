@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from medvl.contract import TEXT_IDS, Feature, slot_of
+from medvl.errors import ConfigError
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -146,9 +147,15 @@ class Model(nn.Module):
         """D of a feature.
 
         Raises:
-            KeyError: the model does not give it (`medvl check` reports this before anything is built).
+            ConfigError: the model does not give it.
         """
-        return self.features()[name].width
+        given = self.features()
+        if name not in given:
+            slot = slot_of(name).replace("joint", "fusion")
+            raise ConfigError(
+                f"{name} is needed, and the model gives {', '.join(given) or 'nothing'}. fill the {slot} slot"
+            )
+        return given[name].width
 
     def expand(self, needs: Iterable[str]) -> set[str]:
         """`needs` with what the fusion reads in place of `joint.*`: the features that encoders must give."""

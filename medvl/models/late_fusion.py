@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
-
 import torch
 from torch import Tensor, nn
 
@@ -36,25 +34,22 @@ class Concat(Fusion):
 class _Single(Fusion):
     """One modality's pooled vector as `joint.cls`; `needs` makes sure that the other encoder never runs."""
 
-    feature: ClassVar[str]
-
     def __init__(self, model: Model) -> None:
         super().__init__()
-        self.needs = (self.feature,)
-        self.width = model.width(self.feature)
+        self.width = model.width(self.needs[0])
 
     def forward(self, model: Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """{"joint.cls": (B, D)}, the pooled vector itself."""
-        return {"joint.cls": features[self.feature]}
+        return {"joint.cls": features[self.needs[0]]}
 
 
 class ImageOnly(_Single):
     """The pooled image alone, as if there were no text."""
 
-    feature = "image.pooled"
+    needs = ("image.pooled",)
 
 
 class TextOnly(_Single):
     """The pooled text alone, as if there were no image."""
 
-    feature = "text.pooled"
+    needs = ("text.pooled",)

@@ -1,0 +1,296 @@
+"""What any objective, fusion or encoder must do to be mixed with the others, as tests to inherit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from medvl.config.schema import parameters_of
+from medvl.errors import ConfigError
+from medvl.models.base import Model
+from medvl.plugins import Plugins
+from medvl.registry import Entry
+from medvl.testkit.workbench import SIZE, Workbench, evaluating, train
+
+
+class Suite:
+    """What all suites share.
+
+    Attributes:
+        name: the component's registered name.
+        plugin: a one-file plugin's path; None where the plugin is installed.
+        parameters: the component's YAML parameters.
+        model: model slots around it, as in YAML; tiny ones where left out.
+    """
+
+    kind: ClassVar[str]
+    name: ClassVar[str]
+    plugin: ClassVar[str | Path | None] = None
+    parameters: ClassVar[dict[str, Any]] = {}
+    model: ClassVar[dict[str, Any]] = {}
+
+    @property
+    def plugins(self) -> Plugins:
+        """All plugins, and the file."""
+        return Plugins(() if self.plugin is None else (self.plugin,))
+
+    @property
+    def entry(self) -> Entry:
+        """The component's place in the registry."""
+        return self.plugins.get(self.kind, self.name)
+
+    @property
+    def itself(self) -> dict[str, Any]:
+        """The component as it would stand in YAML."""
+        return {"name": self.name, **self.parameters}
+
+    def test_it_is_described(self) -> None:
+        """A docstring that begins with a sentence and names every YAML parameter, for `medvl describe`."""
+        entry = self.entry
+        assert entry.summary, f"{entry.kind} '{entry.name}' has no docstring"
+        silent = [name for name in parameters_of(entry.load()) if name not in entry.doc]
+        assert not silent, f"parameters that the docstring does not mention: {silent}"
+
+    def test_its_parameters_are_typed(self) -> None:
+        """The signature is the schema: without types nothing can be checked."""
+        untyped = [p.name for p in parameters_of(self.entry.load()).values() if p.annotation is Any]
+        assert not untyped, f"parameters without a type: {untyped}"
+
+
+class ObjectiveSuite(Suite):
+    """Grades an objective on tiny encoders.
+
+    Attributes:
+        lowers: whether 20 steps on one batch lower the loss; False where it changes its own task as it learns.
+    """
+
+    kind = "objective"
+    lowers: ClassVar[bool] = True
+
+    @property
+    def bench(self) -> Workbench:
+        """A stage around it; building one checks it on the meta device."""
+        return Workbench.of(self.plugins, self.itself, self.model)
+
+    def test_it_fits_its_model_on_the_meta_device(self) -> None:
+        """`medvl check` accepts it, and finds parameters to train."""
+        assert self.bench.plan.parameters > 0
+
+    def test_what_is_missing_is_refused(self) -> None:
+        """Without the encoders that it needs, `medvl check` says so instead of failing."""
+        needed = {feature.partition(".")[0] for feature in self.entry.load().needs}  # type: ignore[attr-defined]
+        for slot in needed & {"image", "text"}:
+            try:
+                Workbench.of(self.plugins, self.itself, {"fusion": None, slot: None})
+            except ConfigError as error:
+                assert slot in str(error)
+            else:
+                raise AssertionError(f"accepted a model without {slot}")
+
+    def test_losses_are_finite_scalars(self) -> None:
+        """Named scalars, for full and for small batches."""
+        bench = self.bench
+        trainable = bench.build()
+        for rows in (6, 2):
+            losses = trainable(bench.batch(rows))
+            assert losses, "no loss"
+            for name, loss in losses.items():
+                assert loss.ndim == 0, f"{name} has shape {tuple(loss.shape)}"
+                assert loss.isfinite(), f"{name} is {loss}"
+
+    def test_gradients_are_finite_and_reach_every_slot(self) -> None:
+        """Some parameter of every slot that it uses, and no gradient that is not a number."""
+        bench = self.bench
+        trainable = bench.build()
+        trainable.objective.before_step(trainable.model)
+        torch.stack(list(trainable(bench.batch()).values())).sum().backward()
+        grads = {n: p.grad for n, p in trainable.named_parameters() if p.grad is not None}
+        assert all(bool(grad.isfinite().all()) for grad in grads.values())
+        for slot in bench.plan.slots:
+            reached = [n for n, grad in grads.items() if n.startswith(f"model.{slot}.") and bool(grad.any())]
+            trained = any(p.requires_grad for p in getattr(trainable.model, slot).parameters())
+            assert reached or not trained, f"no gradient reaches {slot}"
+
+    def test_training_lowers_the_loss(self) -> None:
+        """On one batch, over and over; where the task changes as it learns, the losses only stay finite."""
+        bench = self.bench
+        losses = train(bench.build(), [bench.batch()] * 20)
+        assert all(abs(loss) < float("inf") for loss in losses)
+        assert not self.lowers or losses[-1] < losses[0], f"from {losses[0]} to {losses[-1]}"
+
+    def test_a_seed_decides_everything(self) -> None:
+        """Same seed, same losses."""
+        bench = self.bench
+        batches = [bench.batch(seed=seed) for seed in range(3)]
+        assert train(bench.build(1), batches) == train(bench.build(1), batches)
+
+    def test_its_state_is_all_that_it_remembers(self) -> None:
+        """A trained one and a fresh one with its `state_dict` go on alike: queues and momentum encoders are buffers."""
+        bench = self.bench
+        trained, fresh = bench.build(1), bench.build(2)
+        train(trained, [bench.batch(seed=seed) for seed in range(2)])
+        fresh.load_state_dict(trained.state_dict())
+        torch.manual_seed(3)
+        ahead = train(trained, [bench.batch(seed=7)] * 2)
+        torch.manual_seed(3)
+        assert train(fresh, [bench.batch(seed=7)] * 2) == ahead
+
+    def test_evaluation_leaves_no_trace(self) -> None:
+        """Losses and predictions in evaluation mode change nothing."""
+        bench = self.bench
+        trainable = bench.build()
+        before = {name: tensor.clone() for name, tensor in trainable.state_dict().items()}
+        with evaluating(trainable):
+            trainable(bench.batch())
+            if trainable.objective.predicts:
+                trainable.predict(bench.batch())
+        _same_state(before, trainable.state_dict())
+
+    def test_predictions_are_what_it_declares(self) -> None:
+        """All names of `predicts`, a row a case."""
+        bench = self.bench
+        trainable = bench.build()
+        if not trainable.objective.predicts:
+            return
+        with evaluating(trainable):
+            found = trainable.predict(bench.batch(rows=5))
+        assert set(trainable.objective.predicts) <= set(found)
+        assert all(len(value) == 5 for value in found.values())
+
+    def test_exports_are_modules(self) -> None:
+        """What later stages start from."""
+        trainable = self.bench.build()
+        exports = trainable.objective.exports(trainable.model)
+        assert exports
+        assert all(isinstance(module, nn.Module) for module in exports.values())
+
+
+class FusionSuite(Suite):
+    """Grades a fusion under the `multilabel` objective."""
+
+    kind = "fusion"
+
+    @property
+    def bench(self) -> Workbench:
+        """A stage around it; building one checks it on the meta device."""
+        return Workbench.of(self.plugins, {"name": "multilabel"}, {**self.model, "fusion": self.itself})
+
+    def test_it_gives_what_it_declares(self) -> None:
+        """Every feature of `gives`, with its width, finite."""
+        bench = self.bench
+        trainable = bench.build()
+        model = trainable.model
+        with evaluating(trainable):
+            found = model(bench.batch(rows=5), _fusion(model).gives)
+        for name in _fusion(model).gives:
+            assert found[name].shape[0] == 5, name
+            assert found[name].shape[-1] == model.width(name), name
+            assert found[name].isfinite().all(), name
+
+    def test_padding_does_not_matter(self) -> None:
+        """More columns of padding, the same `joint.cls`."""
+        bench = self.bench
+        trainable = bench.build()
+        batch = bench.batch()
+        with evaluating(trainable):
+            narrow = trainable.model(batch, ("joint.cls",))["joint.cls"]
+            wide = trainable.model(_padded(batch), ("joint.cls",))["joint.cls"]
+        torch.testing.assert_close(wide, narrow, atol=1e-5, rtol=1e-4)
+
+    def test_samples_do_not_see_each_other(self) -> None:
+        """A case's `joint.cls` is the same in any batch, in evaluation mode."""
+        bench = self.bench
+        trainable = bench.build()
+        batch = bench.batch()
+        with evaluating(trainable):
+            whole = trainable.model(batch, ("joint.cls",))["joint.cls"]
+            part = trainable.model({name: value[:2] for name, value in batch.items()}, ("joint.cls",))["joint.cls"]
+        torch.testing.assert_close(part, whole[:2], atol=1e-5, rtol=1e-4)
+
+    def test_it_trains(self) -> None:
+        """20 steps on one batch lower the loss."""
+        bench = self.bench
+        losses = train(bench.build(), [bench.batch()] * 20)
+        assert losses[-1] < losses[0]
+
+
+class EncoderSuite(Suite):
+    """Grades an image or text encoder, in front of the fusion `concat`."""
+
+    kind = "encoder"
+
+    @property
+    def modality(self) -> str:
+        """`image` or `text`."""
+        return self.entry.load().modality  # type: ignore[attr-defined]
+
+    @property
+    def bench(self) -> Workbench:
+        """A stage around it; building one checks it on the meta device."""
+        return Workbench.of(self.plugins, {"name": "multilabel"}, {**self.model, self.modality: self.itself})
+
+    def test_it_gives_what_it_declares(self) -> None:
+        """Tokens and pooled vectors of the declared sizes."""
+        bench = self.bench
+        trainable = bench.build()
+        declared = getattr(trainable.model, self.modality).features()
+        with evaluating(trainable):
+            found = trainable.model(bench.batch(rows=5), [feature.name for feature in declared])
+        for feature in declared:
+            value = found[feature.name]
+            assert (value.shape[0], value.shape[-1]) == (5, feature.width), feature.name
+            assert feature.tokens is None or value.shape[1] == feature.tokens, feature.name
+            if feature.grid is not None:
+                assert feature.grid[0] * feature.grid[1] == feature.tokens, feature.name
+
+    def test_it_computes_what_is_asked(self) -> None:
+        """A feature asked for alone is there, and is what it is beside the others."""
+        bench = self.bench
+        trainable = bench.build()
+        both = [feature.name for feature in getattr(trainable.model, self.modality).features()]
+        with evaluating(trainable):
+            together = trainable.model(bench.batch(), both)
+            for name in both:
+                torch.testing.assert_close(trainable.model(bench.batch(), [name])[name], together[name])
+
+    def test_padding_does_not_matter(self) -> None:
+        """Of a text encoder: more columns of padding, the same pooled vector."""
+        if self.modality != "text":
+            return
+        bench = self.bench
+        trainable = bench.build()
+        batch = bench.batch()
+        with evaluating(trainable):
+            narrow = trainable.model(batch, ("text.pooled",))["text.pooled"]
+            wide = trainable.model(_padded(batch), ("text.pooled",))["text.pooled"]
+        torch.testing.assert_close(wide, narrow, atol=1e-5, rtol=1e-4)
+
+    def test_it_takes_one_channel_of_the_views_size(self) -> None:
+        """`medvl check` built it for radiographs of one channel."""
+        if self.modality == "image":
+            assert self.bench.plan.size == SIZE
+
+    def test_it_trains(self) -> None:
+        """20 steps on one batch lower the loss."""
+        bench = self.bench
+        losses = train(bench.build(), [bench.batch()] * 20)
+        assert losses[-1] < losses[0]
+
+
+def _fusion(model: Model) -> Any:
+    assert model.fusion is not None
+    return model.fusion
+
+
+def _padded(batch: dict[str, Any], columns: int = 3) -> dict[str, Any]:
+    """The batch with more padding behind its texts."""
+    wider = {name: nn.functional.pad(batch[name], (0, columns)) for name in ("text.ids", "text.mask") if name in batch}
+    return batch | wider
+
+
+def _same_state(before: dict[str, Tensor], after: dict[str, Tensor]) -> None:
+    changed = [name for name, tensor in before.items() if not torch.equal(tensor, after[name])]
+    assert not changed, f"evaluation changed {changed}"

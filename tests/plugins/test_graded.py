@@ -1,0 +1,37 @@
+"""Every plugin of the house passes the suites that an outsider's would."""
+
+from medvl.testkit import EncoderSuite, FusionSuite, ObjectiveSuite
+
+
+class TestMoCo(ObjectiveSuite):
+    name = "moco"
+    parameters = {"queue_size": 10, "momentum": 0.9, "dim": 16}
+    lowers = False  # its own keys become its negatives
+
+
+class TestMultilabel(ObjectiveSuite):
+    name = "multilabel"
+
+
+class TestMMBT(FusionSuite):
+    name = "mmbt"
+
+
+class TestReleasedMMBT(FusionSuite):
+    name = "mmbt"
+    parameters = {"preset": "released"}
+
+
+class TestConcat(FusionSuite):
+    name = "concat"
+    parameters = {"width": 16}
+
+
+class TestTimm(EncoderSuite):
+    name = "timm"
+    parameters = {"model": "test_vit"}
+
+
+class TestBert(EncoderSuite):
+    name = "bert"
+    parameters = {"weights": "none", "layers": 1, "width": 32, "vocab_size": 128}
