@@ -215,7 +215,7 @@ class _Resolver:
         }
         for key, choices in (("device", ("auto", "cpu", "cuda", "mps")), ("precision", ("auto", "32", "bf16"))):
             if str(settings[key]) not in choices:
-                self._problem((key,), unknown(key, str(settings[key]), choices))
+                self._problem((key,), f"unknown {key} '{settings[key]}'. known: {', '.join(choices)}")
         if self.problems:
             raise ConfigError(self.problems)
         plugins = tuple(str(item) for item in values.get("plugins") or ())
@@ -310,7 +310,7 @@ class _Resolver:
             values = {"name": values}
         if not isinstance(values, dict) or not isinstance(values.get("name"), str):
             known = ", ".join(self.plugins.registry.names(kind))
-            self._problem(path, f"expected a {kind}: a name, or a mapping with name and parameters. known: {known}")
+            self._problem(path, f"expected {_a(kind)}: a name, or a mapping with name and parameters. known: {known}")
             return None
         try:
             entry = self.plugins.get(kind, values["name"])
@@ -323,6 +323,7 @@ class _Resolver:
             self._problem(
                 (*path, "init"), f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
             )
+            return None
         schema = parameters_of(entry.load())
         clash = set(schema) & set(ignore or {})
         if clash:
@@ -373,7 +374,7 @@ class _Resolver:
 
     def _mapping(self, kind: str, path: KeyPath, values: Any) -> dict[str, Component]:
         if not isinstance(values, dict):
-            self._problem(path, f"expected a mapping of names to a {kind} each, found {values!r}")
+            self._problem(path, f"expected a mapping of names to {_a(kind)} each, found {values!r}")
             return {}
         made = {key: self.component(kind, (*path, key)) for key, value in values.items() if value is not None}
         return {key: component for key, component in made.items() if component is not None}
@@ -435,6 +436,10 @@ class _Resolver:
 
     def _problem(self, path: KeyPath, text: str) -> None:
         self.problems.append(f"{self.tree.place(path)}: {text}")
+
+
+def _a(kind: str) -> str:
+    return f"an {kind}" if kind[0] in "aeiou" else f"a {kind}"
 
 
 def _built(value: Any, handed: dict[str, Any]) -> Any:

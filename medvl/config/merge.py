@@ -40,6 +40,7 @@ def load_tree(path: Path, seen: tuple[Path, ...] = ()) -> Tree:
         raise ConfigError(f"{tree.place(('extends',))}: no such file: {base_path}")
     base = load_tree(base_path, (*seen, path))
     lay_over(base, tree, ())
+    base.history[()] = tree.history[()]
     base.values.pop("extends", None)
     return base
 
@@ -73,6 +74,7 @@ def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
         if child is None:
             child = {}
             _set(parent, part, child, path[:depth], origin)
+            tree.history.setdefault(path[:depth], []).append((child, origin))
         if not isinstance(child, dict | list):
             raise ConfigError(f"{origin.text}: '{spell_path(path[:depth])}' is {child!r}, which has no parts")
         parent = child

@@ -76,13 +76,15 @@ def read_yaml(path: Path) -> Tree:
         node = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else 1
-        raise ConfigError(f"{shown}:{line}: not valid YAML: {error.problem}") from None
+        at = text.splitlines()[line - 1 : line]
+        hint = ". write a reference inside { } or [ ] in quotes: '${KEY}'" if at and "${" in at[0] else ""
+        raise ConfigError(f"{shown}:{line}: not valid YAML: {error.problem}{hint}") from None
     except OmegaConfBaseException as error:
         raise ConfigError(f"{shown}: {str(error).splitlines()[0]}") from None
     if not isinstance(values, dict) or not isinstance(node, yaml.MappingNode):
         found = "nothing" if node is None else type(values).__name__
         raise ConfigError(f"{shown}: an experiment is a mapping of keys, found {found}")
-    tree = Tree(cast(dict[str, Any], values))
+    tree = Tree(cast(dict[str, Any], values), {(): [(values, Origin(shown, path.parent.resolve()))]})
     _note_lines(node, (), tree, shown, path.parent.resolve())
     return tree
 

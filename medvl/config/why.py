@@ -6,7 +6,7 @@ from typing import Any
 
 from medvl.config.experiment import Component, Experiment
 from medvl.config.merge import MODEL_SLOTS
-from medvl.config.source import KeyPath, spell_path, value_at
+from medvl.config.source import KeyPath, Origin, spell_path, value_at
 from medvl.errors import ConfigError, nearest
 
 
@@ -19,7 +19,7 @@ def explain(experiment: Experiment, key: str) -> list[str]:
     plain = experiment.plain()
     path = _find(plain, key)
     lines = [f"{spell_path(path)} = {value_at(plain, path)!r}"]
-    written = experiment.tree.history.get(path, [])
+    written = experiment.tree.history.get(path) or _bare(experiment, path)
     for index, (value, origin) in enumerate(reversed(written)):
         lines.append(f"  {'set' if index == 0 else 'was'} {value!r} at {origin.text}")
     if not written:
@@ -40,6 +40,12 @@ def _find(plain: dict[str, Any], key: str) -> KeyPath:
             return path
     every = [spell_path(path).removeprefix("stages.") for path in _paths(plain, ())]
     raise ConfigError(f"--why {key}: no such key.{nearest(key, every)} `medvl show` without --why prints them all")
+
+
+def _bare(experiment: Experiment, path: KeyPath) -> list[tuple[Any, Origin]]:
+    """What was written in place of a mapping: `fusion: concat` is the name of `fusion: {name: concat}`."""
+    short = path[-1] in ("name", "policy")
+    return [found for found in experiment.tree.history.get(path[:-1], []) if short and isinstance(found[0], str)]
 
 
 def _keys(values: Any) -> list[Any]:

@@ -14,6 +14,7 @@ from medvl.engine.interrupt import InterruptGuard
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.evaluate.base import Cases
+from medvl.models.distributed import apart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -45,7 +46,7 @@ def predict(
         Interrupted: the guard was asked to stop.
     """
     found: dict[str, list[Any]] = defaultdict(list)
-    with closing(feeder.once()) as batches:
+    with apart(), closing(feeder.once()) as batches:
         for batch in batches:
             if guard is not None:
                 guard.check()
