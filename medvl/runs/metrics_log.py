@@ -47,7 +47,8 @@ class MetricsLog:
         if self._board_folder and importlib.util.find_spec("tensorboard") is None:
             self._board_folder = None
             self.notes.append("no TensorBoard log: the package 'tensorboard' is not installed")
-        self._board = self._open_board()
+        self._board: Any = None
+        self._purge_step: int | None = None
         self._mend()
         self._file = open(self.path, "a", encoding="utf-8", newline="")  # noqa: SIM115 - closed by `close`
 
@@ -61,7 +62,9 @@ class MetricsLog:
         """
         self._file.write(_text(Record(step, epoch, name, float(value)) for name, value in values.items()))
         self._file.flush()
-        if self._board is not None:
+        if self._board_folder is not None:
+            if self._board is None:
+                self._board = self._open_board()
             for name, value in values.items():
                 self._board.add_scalar(name, float(value), step)
             self._board.flush()
@@ -74,7 +77,8 @@ class MetricsLog:
         self._file = open(self.path, "a", encoding="utf-8", newline="")  # noqa: SIM115
         if self._board is not None:
             self._board.close()
-            self._board = self._open_board(purge_step=step + 1)
+            self._board = None
+        self._purge_step = step + 1
 
     def close(self) -> None:
         """Close the files."""
@@ -97,12 +101,10 @@ class MetricsLog:
         if not whole or whole != text:
             write_text_atomic(self.path, whole or _header())
 
-    def _open_board(self, purge_step: int | None = None) -> Any:
-        if self._board_folder is None:
-            return None
+    def _open_board(self) -> Any:
         from torch.utils.tensorboard import SummaryWriter
 
-        return SummaryWriter(str(self._board_folder), purge_step=purge_step)
+        return SummaryWriter(str(self._board_folder), purge_step=self._purge_step)
 
 
 def read_metrics(path: str | Path) -> list[Record]:

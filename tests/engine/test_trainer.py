@@ -10,7 +10,7 @@ from tests import small
 
 SGD = {"name": "sgd", "lr": 1.0, "momentum": 0.0}
 NAMES = {kind: Plugins().registry.names(kind) for kind in ("optimizer", "schedule")}
-SETTINGS = {"milestones": {"milestones": [1]}}  # what a schedule cannot do without
+SETTINGS = {"milestones": {"at": [1]}}  # what a schedule cannot do without
 
 
 def one_stage(tmp_path, **changed):
