@@ -55,6 +55,10 @@ class CheckpointError(MedvlError):
     """A checkpoint that cannot be written or read."""
 
 
+class TrainingDiverged(MedvlError):
+    """Loss or weights are no longer finite."""
+
+
 def nearest(word: str, known: Iterable[str]) -> str:
     """` did you mean 'x'?` for the closest of `known`, or nothing when none is close."""
     close = get_close_matches(word, list(known), n=1, cutoff=0.6)

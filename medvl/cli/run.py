@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -11,7 +12,9 @@ import click
 from medvl.cli.options import experiment_arguments, load_experiment
 
 if TYPE_CHECKING:
-    from medvl.engine.stage import Outcome
+    from medvl.engine.outcome import Outcome
+
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
 
 
 @click.command(help="Train and evaluate an experiment. Run again after any interruption, it goes on where it stopped.")
@@ -20,9 +23,12 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
     """Stage after stage; tables and places at the end."""
     experiment, plugins = load_experiment(file, overrides, plugin_files)
 
+    from medvl.config.experiment import plugin_requests
     from medvl.engine.interrupt import Interrupted
     from medvl.engine.run import run_experiment
 
+    files, required = plugin_requests(experiment.tree, plugin_files)
+    experiment.plugins = (*required, *map(str, files))  # the kept configuration must find one-file plugins again
     versions = {
         info.name: info.version or "file" for info in plugins.infos.values() if not info.error and not info.disabled
     }
@@ -30,22 +36,43 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
     try:
         for outcome in run_experiment(experiment, versions):
             outcomes.append(outcome)
-            for note in outcome.notes:
-                click.echo(f"note: {outcome.stage}: {note}")
-            if outcome.reused:
-                click.echo(f"{outcome.stage}: finished before, nothing to do")
+            _tell(outcome)
     except (Interrupted, KeyboardInterrupt) as error:
-        saved = (
-            "everything is saved" if isinstance(error, Interrupted) else "stopped at once; the last checkpoint is good"
-        )
-        click.echo(f"\nstopped; {saved}. to go on: medvl run {' '.join(sys.argv[2:])}", err=True)
-        sys.exit(130)
+        if _leads():
+            saved = "everything is saved" if isinstance(error, Interrupted) else "at once; the last checkpoint is good"
+            click.echo(f"\nstopped; {saved}. to go on: {_this_command()}", err=True)
+        sys.exit(STOPPED)
     _report(outcomes)
+
+
+def _leads() -> bool:
+    """Several processes train together; one of them talks."""
+    from lightning_fabric.utilities.rank_zero import rank_zero_only
+
+    return getattr(rank_zero_only, "rank", 0) == 0
+
+
+def _this_command() -> str:
+    """What the user typed, to be typed again."""
+    program = Path(sys.argv[0])
+    started = [sys.executable, "-m", "medvl"] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*started, *sys.argv[1:]])
+
+
+def _tell(outcome: Outcome) -> None:
+    if not _leads():
+        return
+    for note in outcome.notes:
+        click.echo(f"note: {outcome.stage}: {note}")
+    if outcome.reused:
+        click.echo(f"{outcome.stage}: finished before, nothing to do")
 
 
 def _report(outcomes: list[Outcome]) -> None:
     from medvl.runs import folder as names
 
+    if not _leads():
+        return
     for outcome in outcomes:
         for table in outcome.tables:
             click.echo()
@@ -53,17 +80,7 @@ def _report(outcomes: list[Outcome]) -> None:
     click.echo("\nwhere everything lies:")
     for outcome in outcomes:
         click.echo(f"  {outcome.stage}: {_short(outcome.folder)}")
-        parts = [
-            names.CONFIG,
-            "manifest.json",
-            names.METRICS,
-            "last.ckpt",
-            "best.ckpt",
-            names.EXPORTS,
-            "predictions",
-            "figures",
-        ]
-        found = [part for part in parts if (outcome.folder / part).exists()]
+        found = [part for part in names.PARTS if (outcome.folder / part).exists()]
         click.echo(f"      {', '.join(found)}")
 
 

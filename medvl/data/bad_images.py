@@ -8,9 +8,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from medvl.data.cache import write_whole
 from medvl.data.shards import Bad
 from medvl.errors import DataError
+from medvl.files import write_text_atomic
 
 SHOWN = 5
 
@@ -59,4 +59,4 @@ class BadImages:
         writer = csv.writer(text)
         writer.writerow(["row", "reference", "reason"])
         writer.writerows(bad)
-        write_whole(self.path, text.getvalue())
+        write_text_atomic(self.path, text.getvalue())

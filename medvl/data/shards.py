@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from medvl.data.cache import write_whole
+from medvl.files import write_text_atomic
 
 SHARD_IMAGES = 2048
 
@@ -66,7 +66,7 @@ def sync(pixels: np.memmap, path: Path) -> None:
 
 def write_record(folder: Path, number: int, record: Shard) -> None:
     """Declare a shard finished: whatever has no record is built again."""
-    write_whole(shard_path(folder, number).with_suffix(".json"), json.dumps(asdict(record)))
+    write_text_atomic(shard_path(folder, number).with_suffix(".json"), json.dumps(asdict(record)))
 
 
 def read_record(folder: Path, number: int, side: int) -> Shard | None:

@@ -12,12 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from medvl.data.bad_images import BadImages
-from medvl.data.cache import locked
 from medvl.data.dataset import Dataset
 from medvl.data.images import Fit
 from medvl.data.shards import SHARD_IMAGES, intact, open_shard, read_record, shard_count, shard_path
 from medvl.data.store_build import MANIFEST, PIXELS, Builder, Progress
 from medvl.errors import DataError
+from medvl.lock import hold
 
 BAD_IMAGES = "bad_images.csv"
 ALIGNMENT = 64  # bytes; rows copied to an unaligned buffer take more than twice as long
@@ -62,7 +62,7 @@ def build_store(
     policy = BadImages(len(column), max_bad, folder / BAD_IMAGES)
     store = None if verify else _finished(folder, policy)
     if store is None:
-        with locked(folder):
+        with hold(folder, wait=True):
             store = None if verify else _finished(folder, policy)  # another process may have built it meanwhile
             if store is None:
                 Builder(dataset, column, side, fit, folder, policy).run(workers, progress, verify)

@@ -18,7 +18,6 @@ import pyarrow as pa
 
 import medvl
 from medvl.data.bad_images import BadImages
-from medvl.data.cache import write_whole
 from medvl.data.dataset import Dataset
 from medvl.data.images import Fit, resize
 from medvl.data.shards import (
@@ -35,6 +34,7 @@ from medvl.data.shards import (
     write_record,
 )
 from medvl.errors import DataError
+from medvl.files import write_text_atomic
 
 MANIFEST = "manifest.json"
 CHUNK = 64  # images that one thread decodes at a time
@@ -160,7 +160,7 @@ class Builder:
             "bad": sum(len(shard.bad) for shard in ordered),
             "crc32": [shard.crc32 for shard in ordered],
         }
-        write_whole(self.folder / MANIFEST, json.dumps(manifest, indent=1))
+        write_text_atomic(self.folder / MANIFEST, json.dumps(manifest, indent=1))
 
 
 def _bad_of(shards: dict[int, Shard]) -> list[Bad]:

@@ -74,26 +74,26 @@ class Torso:
 
 def draw_torso(person: Draws, image: Draws, enlarged: np.ndarray, anteroposterior: np.ndarray) -> Torso:
     """Bodies of N images: build from `person`, breath and posture from `image`, heart size from `enlarged` (N,)."""
-    breath = image.normal("breath", 0, 0.05) - 0.04 * anteroposterior  # deeper is positive
+    breath = image.normal("breath", 0, 0.025) - 0.04 * anteroposterior  # deeper is positive
     stout = person.normal("stout")
     female = person.chance("female", 0.48)
-    lung = np.clip(person.normal("lung", 0.71, 0.035), 0.62, 0.79)
+    lung = np.clip(person.normal("lung", 0.71, 0.025), 0.62, 0.79)
     # an AP film magnifies the heart; a shallow breath lays it flat
     width = (person.normal("heart", 0.58, 0.04) + 0.30 * enlarged) * (1 + 0.07 * anteroposterior - 0.4 * breath)
-    base = np.clip(person.normal("base", 0.40, 0.04) + breath, 0.24, 0.54)
+    base = np.clip(person.normal("base", 0.40, 0.025) + breath, 0.24, 0.54)
     return Torso(
         lung=column(lung),
         apex=column(person.normal("apex", -0.80, 0.025)),
         base=column(base),
         lower=column(person.uniform("lower", 0.03, 0.08)),
-        dome=column(person.uniform("dome", 0.13, 0.22)),
+        dome=column(person.uniform("dome", 0.15, 0.20)),
         tissue=column(0.60 + 0.05 * np.clip(stout, -2, 2.5)),
-        spacing=column(person.uniform("spacing", 0.145, 0.175)),
-        ribs=column(image.uniform("ribs", 0, 0.16)),
-        bone=column(person.uniform("bone", 0.7, 1.25)),
+        spacing=column(person.uniform("spacing", 0.155, 0.170)),
+        ribs=column(person.normal("ribs", 0.08, 0.015)),
+        bone=column(person.uniform("bone", 0.8, 1.1)),
         clavicle=column(person.normal("clavicle", -0.60, 0.03) + 0.05 * image.normal("shrug") * anteroposterior),
         sway=column(person.normal("sway", 0, 0.015) + image.normal("turn", 0, 0.012)),
-        hila=column(person.uniform("hila", 0.6, 1.5)),
+        hila=column(person.uniform("hila", 0.7, 1.2)),
         breast=column(female * person.uniform("breast", 0.2, 1.0)),
         arms=column(np.where(anteroposterior, image.uniform("arms", 0.4, 1.0), image.uniform("arms", 0.0, 0.4))),
         heart_right=column(np.clip(0.34 * width, 0.15, 0.36)),

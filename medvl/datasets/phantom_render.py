@@ -62,10 +62,10 @@ def draw_scene(seed: int, studies: Studies, views: npt.NDArray[np.int64]) -> Sce
         image=image,
         torso=torso,
         placed=place(studies, torso, person, image),
-        right=column(loose * image.normal("pose.right", 0, 0.055)),
-        down=column(loose * image.normal("pose.down", 0.01, 0.045)),
-        turn=column(loose * image.normal("pose.turn", 0, 0.045)),
-        zoom=column(np.clip(image.normal("pose.zoom", 1.0, 0.06), 0.86, 1.14)),
+        right=column(loose * image.normal("pose.right", 0, 0.03)),
+        down=column(loose * image.normal("pose.down", 0.01, 0.025)),
+        turn=column(loose * image.normal("pose.turn", 0, 0.03)),
+        zoom=column(np.clip(image.normal("pose.zoom", 1.0, 0.03), 0.9, 1.1)),
     )
 
 
@@ -84,16 +84,16 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
     rows, shape, severity = placed.rows, placed.shape, placed.severity
     inside = shape.inside(x, y)
     if placed.sign == "focal":
-        strength = column(image.uniform("focal.density", 0.11, 0.19)[rows]) + 0.05 * severity
+        strength = column(image.uniform("focal.density", 0.30, 0.38)[rows]) + 0.05 * severity
         soft = column(image.uniform("focal.soft", 0.35, 0.75)[rows])
         layers.solid[rows] += strength * ramp(inside, soft) * (1 + 0.30 * texture[rows])
     elif placed.sign == "diffuse":
-        strength = column(image.uniform("diffuse.density", 0.035, 0.065)[rows]) + 0.065 * severity
+        strength = column(image.uniform("diffuse.density", 0.05, 0.08)[rows]) + 0.07 * severity
         cloud = ramp(inside, 0.9) * (1 + 0.45 * texture[rows])
         layers.solid[rows] += strength * cloud * np.sqrt(layers.air[rows])
     elif placed.sign == "effusion":
         fluid = ramp(inside, 0.04)
-        layers.air[rows] *= 1 - np.float32(0.60) * fluid
+        layers.air[rows] *= 1 - np.float32(0.75) * fluid
         layers.vessels[rows] *= 1 - fluid
     elif placed.sign == "pneumothorax" and isinstance(shape, Gas):
         gas = ramp(inside, 0.03)
@@ -106,11 +106,11 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
 def _expose(layers: Layers, image: Draws, texture: Field, size: int) -> npt.NDArray[np.uint8]:
     """Attenuation to gray levels: the tube's output, scatter, the detector's noise, the display curve."""
     total = layers.solid - _AIR * layers.air + layers.vessels
-    total += layers.air * np.float32(0.018) * texture
-    total += column(image.uniform("exposure.scatter", 0.01, 0.04)) * value_noise(image, "scatter", 3, size)
-    total += column(image.uniform("exposure.noise", 0.012, 0.045)) * grain(image, "noise", size)
-    level = column(image.normal("exposure.level", 0.03, 0.05))
-    width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.14)))
-    gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.18)))
+    total += layers.air * np.float32(0.012) * texture
+    total += column(image.uniform("exposure.scatter", 0.008, 0.020)) * value_noise(image, "scatter", 3, size)
+    total += column(image.uniform("exposure.noise", 0.012, 0.024)) * grain(image, "noise", size)
+    level = column(image.normal("exposure.level", 0.03, 0.02))
+    width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.05)))
+    gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.07)))
     tone = np.clip((total - level) / width, 0, 1) ** gamma
     return (tone * (255 * (1.35 - 0.35 * tone)) + 0.5).clip(0, 255).astype(np.uint8)

@@ -9,9 +9,10 @@ from typing import Any
 import torch
 
 from medvl.errors import CheckpointError
-from medvl.runs.atomic import write_atomic
+from medvl.files import write_atomic
 
 LAST, PREVIOUS, BEST = "last.ckpt", "previous.ckpt", "best.ckpt"
+NEXT = "next.ckpt"  # whole, and on its way to become last.ckpt
 
 
 def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
@@ -20,22 +21,22 @@ def save_checkpoint(folder: Path, state: dict[str, Any]) -> None:
     Raises:
         CheckpointError: the disk is full or cannot be written; the checkpoints that were there stay good.
     """
-    last, previous = folder / LAST, folder / PREVIOUS
-    aside = folder / f"{LAST}.new"
-    _write(
-        aside,
-        state,
-        f"the one before it in {folder} is good; free some space and run the same command again to go on from it",
-    )
-    # between these two renames only previous.ckpt is there, and load_checkpoint falls back on it
+    last = folder / LAST
+    kept = "the one before it is good" if last.exists() else "the stage will start afresh"
+    _write(folder / NEXT, state, f"{kept}: free some space and run the same command again to go on")
+    # a kill before, between or after these renames leaves a whole checkpoint of this step under one of the names
     if last.exists():
-        os.replace(last, previous)
-    os.replace(aside, last)
+        os.replace(last, folder / PREVIOUS)
+    os.replace(folder / NEXT, last)
 
 
 def save_best(folder: Path, state: dict[str, Any]) -> None:
-    """Write `best.ckpt` in place of the best so far."""
-    _write(folder / BEST, state, "the best one so far is untouched; free some space and run the same command again")
+    """Write `best.ckpt` in place of the best so far.
+
+    Raises:
+        CheckpointError: the disk is full or cannot be written; the best so far stays.
+    """
+    _write(folder / BEST, state, "the best one so far is untouched: free some space and run the same command again")
 
 
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
@@ -44,37 +45,41 @@ def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     Raises:
         CheckpointError: there are checkpoints and none can be read.
     """
-    notes: list[str] = []
-    found = [path for name in (LAST, PREVIOUS) if (path := folder / name).exists()]
-    for path in found:
+    problems: list[str] = []
+    for path in (folder / name for name in (NEXT, LAST, PREVIOUS)):
+        if not path.exists():
+            continue
         try:
-            return read_checkpoint(path), notes
+            state = read_checkpoint(path)
         except CheckpointError as error:
-            notes.append(str(error))
-    if notes:
-        raise CheckpointError(
-            "\n".join(notes) + f"\nno other checkpoint is left. to train this stage afresh, delete {folder}"
-        )
-    return None, notes
+            problems.append(str(error))
+        else:
+            return state, [f"{problem}. going on from {path.name} instead" for problem in problems]
+    if problems:
+        listed = "\n".join(problems)
+        raise CheckpointError(f"{listed}\nno other checkpoint is left. to train this stage afresh, delete {folder}")
+    return None, []
 
 
 def read_checkpoint(path: Path) -> dict[str, Any]:
     """One checkpoint file, tensors on the CPU. Nothing in it is executed.
 
     Raises:
-        CheckpointError: it is damaged, or it is a pickle that would run code.
+        CheckpointError: it is damaged, it is not medvl's, or it is a pickle that would run code.
     """
     try:
-        return torch.load(path, map_location="cpu", weights_only=True)
+        state = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises several types for a damaged archive
         text = str(error)
         if "Unsupported" in text or "GLOBAL" in text:
             raise CheckpointError(
                 f"{path}: refused: it is a pickle that would run code when read, not a checkpoint of medvl"
             ) from error
-        raise CheckpointError(
-            f"{path}: damaged, cannot be read ({type(error).__name__}: {text.splitlines()[0][:120]})"
-        ) from error
+        reason = (text.splitlines() or [""])[0][:120]
+        raise CheckpointError(f"{path}: damaged, cannot be read ({type(error).__name__}: {reason})") from error
+    if not isinstance(state, dict) or "trainable" not in state:
+        raise CheckpointError(f"{path}: is not a checkpoint of medvl")
+    return state
 
 
 def _write(path: Path, state: dict[str, Any], consolation: str) -> None:

@@ -1,4 +1,4 @@
-"""Ctrl-C and a scheduler's SIGTERM end a run at the next step boundary, with a checkpoint, instead of at once."""
+"""Ctrl-C and a scheduler's SIGTERM end a run at the next safe moment, with a checkpoint, instead of at once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,23 @@ class Interrupted(Exception):
 
 
 class InterruptGuard:
-    """While active, a first SIGINT or SIGTERM sets `asked`; a second SIGINT stops at once."""
+    """While active, a first SIGINT or SIGTERM sets `asked`; a second SIGINT stops at once.
+
+    The training loop reads `asked` after every step; work that has nothing to save calls `check` now and then.
+    """
 
     def __init__(self) -> None:
         self.asked = False
         self._previous: dict[int, object] = {}
+
+    def check(self) -> None:
+        """Stop here if asked to.
+
+        Raises:
+            Interrupted: a signal has come.
+        """
+        if self.asked:
+            raise Interrupted
 
     def __enter__(self) -> Self:
         if threading.current_thread() is threading.main_thread():

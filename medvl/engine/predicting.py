@@ -10,9 +10,11 @@ import numpy as np
 import torch
 
 from medvl.data.feed import Feeder
+from medvl.engine.interrupt import InterruptGuard
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.evaluate.base import Cases
+from medvl.models.distributed import apart
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
@@ -20,15 +22,34 @@ if TYPE_CHECKING:
 
 @torch.no_grad()
 def predict(
-    fabric: Fabric, trainable: Trainable, feeder: Feeder, outputs: bool = True, losses: bool = False
+    fabric: Fabric,
+    trainable: Trainable,
+    feeder: Feeder,
+    *,
+    outputs: bool = True,
+    losses: bool = False,
+    guard: InterruptGuard | None = None,
 ) -> dict[str, np.ndarray]:
     """Every case of a feeder, in order: `positions`, each output (N, ...), and per case `loss`.
 
     The module is used as it is: the caller sets evaluation mode.
+
+    Args:
+        fabric: precision and processes.
+        trainable: predicts.
+        feeder: of the cases.
+        outputs: ask for `predict`'s outputs.
+        losses: ask for the loss; each case gets its batch's, so that their mean weighs batches by their cases.
+        guard: given where nothing is lost by stopping halfway.
+
+    Raises:
+        Interrupted: the guard was asked to stop.
     """
     found: dict[str, list[Any]] = defaultdict(list)
-    with closing(feeder.once()) as batches:
+    with apart(), closing(feeder.once()) as batches:
         for batch in batches:
+            if guard is not None:
+                guard.check()
             with fabric.autocast():
                 if outputs:
                     for name, value in trainable.predict(batch).items():
@@ -49,7 +70,7 @@ def predict(
 
 def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
     """Predictions with what evaluators read beside them."""
-    rows = data.rows[split]
+    rows = data.splits[split]
     fields = {} if data.labels is None else {"labels": data.labels[rows]}
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
     return Cases(rows, data.patients[rows], fields, outputs)

@@ -68,7 +68,8 @@ def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage)
     for name, module in objective.exports(model).items():
         component = stage.slots[name].plain() if name in stage.slots else stage.objective.plain()
         path = target / f"{name}.safetensors"
-        save_weights(module, path, {"component": json.dumps(component), "stage": stage.name})
+        # one entry: the order of several is not fixed, and equal weights should be equal files
+        save_weights(module, path, {"medvl": json.dumps({"stage": stage.name, "component": component})})
         written.append(path)
         _save_files(module, target)
     return written

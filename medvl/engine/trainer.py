@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from collections.abc import Callable, Iterator
@@ -18,12 +19,15 @@ from medvl.engine.checkpoint import save_best, save_checkpoint
 from medvl.engine.interrupt import Interrupted, InterruptGuard
 from medvl.engine.optimizers import Optimization
 from medvl.engine.trainable import Trainable
+from medvl.errors import TrainingDiverged
 from medvl.models.base import Batch
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
 
 LOG_EVERY = 20  # steps between readings from the device
+
+Validate = Callable[[], dict[str, float]]
 
 
 class Reporter(Protocol):
@@ -69,8 +73,9 @@ class Trainer:
     """
 
     def __init__(
-        self, fabric: Fabric, trainable: Any, optimizer: Any, optimization: Optimization, budget: Budget, stop: Stop | None,
-        total_steps: int, steps_per_epoch: int, validate: Callable[[], dict[str, float]] | None, reporter: Reporter, folder: Path,
+        self, fabric: Fabric, trainable: Any, optimizer: Any, optimization: Optimization, budget: Budget,
+        stop: Stop | None, total_steps: int, steps_per_epoch: int, validate: Validate | None, reporter: Reporter,
+        folder: Path,
     ) -> None:  # fmt: skip
         self.fabric, self.trainable, self.optimizer, self.optimization = fabric, trainable, optimizer, optimization
         self.raw: Trainable = trainable.module
@@ -89,7 +94,7 @@ class Trainer:
         Raises:
             Interrupted: asked to stop; a checkpoint of the last step is written.
             CheckpointError: a checkpoint could not be written.
-            FloatingPointError: the loss is no longer finite.
+            TrainingDiverged: loss or weights are no longer finite; the last checkpoint is from before.
         """
         self.trainable.train()
         saved_at = time.monotonic()
@@ -139,12 +144,10 @@ class Trainer:
     def _log(self) -> None:
         if not self._summed:
             return
+        self._share_sums()
         means = {name: value.item() / self._summed for name, value in self._sums.items()}
-        if not all(np.isfinite(list(means.values()))):
-            raise FloatingPointError(
-                f"the loss is no longer finite at step {self.progress.step}: {means}. lower the learning rate, or set "
-                f"budget.clip_norm; the checkpoint of the last good step is in {self.folder}"
-            )
+        if not all(math.isfinite(value) for value in means.values()):
+            raise self._diverged(f"loss {means}")
         metrics = {"train/loss": sum(means.values()), "train/lr": self.rate}
         if len(means) > 1:
             metrics |= {f"train/loss/{name}": value for name, value in means.items()}
@@ -152,8 +155,15 @@ class Trainer:
         self.reporter.advance(0, loss=metrics["train/loss"])
         self._sums, self._summed = {}, 0
 
+    def _share_sums(self) -> None:
+        """Make the sums the mean over all processes, each of which has seen its own cases."""
+        if self.fabric.world_size > 1:
+            for name, value in self._sums.items():
+                self._sums[name] = self.fabric.all_reduce(value, reduce_op="mean")  # type: ignore[assignment]
+
     def _validate(self) -> None:
         assert self.validate is not None
+        share_buffers(self.fabric, self.raw)
         self.trainable.eval()
         with torch.no_grad():
             metrics = self.validate()
@@ -164,8 +174,6 @@ class Trainer:
         value = metrics[self.stop.metric]
         if self.stop.better(value, self.progress.best_value):
             self.progress.best_value, self.progress.best_step = value, self.progress.step
-            if self.fabric.is_global_zero:
-                save_best(self.folder, {"step": self.progress.step, "trainable": self.raw.state_dict()})
         since = self.progress.step - (self.progress.best_step or 0)
         if self.stop.patience_steps is not None and since >= self.stop.patience_steps:
             self.progress.finished = True
@@ -176,7 +184,14 @@ class Trainer:
         return self.progress.step / self.steps_per_epoch
 
     def save(self) -> None:
-        """Write a checkpoint from which this run goes on as if it had never stopped."""
+        """Write a checkpoint from which this run goes on as if it had never stopped.
+
+        Raises:
+            CheckpointError: it could not be written.
+            TrainingDiverged: it would hold what is not finite; the checkpoints that are there stay.
+        """
+        self._share_sums()
+        self._require_finite()
         randomness = self._random_states()
         if self.fabric.is_global_zero:
             save_checkpoint(
@@ -190,7 +205,25 @@ class Trainer:
                     "summed": self._summed,
                 },
             )
+        self._keep_best()
+
+    def _keep_best(self) -> None:
+        """Where the weights of this step are the best so far, keep them; a kill before that is made good by `load`."""
+        if self.progress.best_step == self.progress.step and self.fabric.is_global_zero:
+            save_best(self.folder, {"step": self.progress.step, "trainable": self.raw.state_dict()})
         self.fabric.barrier()
+
+    def _require_finite(self) -> None:
+        weights = [parameter.detach() for parameter in self.raw.parameters() if parameter.requires_grad]
+        largest = torch.nn.utils.get_total_norm(weights, float("inf")).float()
+        if not torch.stack([largest, *self._sums.values()]).isfinite().all():
+            raise self._diverged("loss or weights")
+
+    def _diverged(self, what: str) -> TrainingDiverged:
+        return TrainingDiverged(
+            f"training diverged: at step {self.progress.step} {what} is no longer finite. lower optim.lr, or set "
+            f"budget.clip_norm. the last checkpoint in {self.folder} is from before"
+        )
 
     def load(self, state: dict[str, Any]) -> None:
         """Take up a checkpoint's state."""
@@ -201,6 +234,7 @@ class Trainer:
         self._summed = state["summed"]
         states = state["random"]
         self._set_random_state(states[self.fabric.global_rank % len(states)])
+        self._keep_best()
 
     def _random_states(self) -> list[dict[str, Any]]:
         """Every process's random states, in rank order."""
@@ -226,7 +260,7 @@ class Trainer:
     def _agree(self, *flags: bool) -> list[bool]:
         """Each flag as true where it is on any process, so that all save and stop at the same step.
 
-        Several processes ask each other only at log intervals: a message at every step would cost more than it is worth.
+        Several processes ask each other only at log intervals: a message at every step would cost more than it gives.
         """
         if self.fabric.world_size == 1:
             return list(flags)
@@ -236,6 +270,14 @@ class Trainer:
             torch.tensor([float(f) for f in flags], device=self.fabric.device), reduce_op="sum"
         )
         return [bool(value > 0) for value in raised]
+
+
+def share_buffers(fabric: Fabric, module: torch.nn.Module) -> None:
+    """Give every process the first one's running statistics: those are what checkpoints hold and what predicts."""
+    if fabric.world_size > 1:
+        for buffer in module.buffers():
+            if buffer.is_floating_point():
+                torch.distributed.broadcast(buffer, src=0)
 
 
 def seed_everything(seed: int) -> None:

@@ -50,10 +50,12 @@ class Evaluator(ABC):
     Attributes:
         reads: fields it wants beside the predictions.
         wants: outputs that the objective's `predict` must give.
+        split: whose cases it gets at the end of a stage.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
     wants: ClassVar[tuple[str, ...]] = ("logits",)
+    split: str = "test"
 
     @abstractmethod
     def metrics(self) -> tuple[str, ...]:

@@ -2,16 +2,32 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 import torch.distributed as dist
 from torch import Tensor
 
+_apart = False  # whether this process is inside `apart`
+
 
 def world() -> tuple[int, int]:
-    """(rank, number of processes)."""
-    if dist.is_available() and dist.is_initialized():
+    """(rank, number of processes); as if there were no others inside `apart`."""
+    if not _apart and dist.is_available() and dist.is_initialized():
         return dist.get_rank(), dist.get_world_size()
     return 0, 1
+
+
+@contextmanager
+def apart() -> Iterator[None]:
+    """Inside, nothing is gathered: when processes evaluate, they have different numbers of batches and of cases."""
+    global _apart
+    before, _apart = _apart, True
+    try:
+        yield
+    finally:
+        _apart = before
 
 
 @torch.no_grad()

@@ -68,6 +68,8 @@ def bert_config(tokenizer: Tokenizer, sizes: Mapping[str, int]) -> PretrainedCon
         num_attention_heads=heads,
         intermediate_size=sizes.get("intermediate", 4 * width),
         max_position_embeddings=sizes["positions"],
+        # BERT-base's 0.02 in proportion: with it, a narrow layer would add next to nothing to what passes it by
+        initializer_range=0.02 * (BERT_BASE["width"] / width) ** 0.5,
     )
 
 

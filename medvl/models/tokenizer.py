@@ -10,6 +10,7 @@ import numpy as np
 import tokenizers
 
 from medvl.errors import ConfigError
+from medvl.files import write_text_atomic
 
 SPECIAL_TOKENS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 ROBERTA_SPELLING = ("<pad>", "<unk>", "<s>", "</s>", "<mask>")
@@ -75,8 +76,8 @@ class Tokenizer:
         return ids, offsets
 
     def save(self, path: Path) -> None:
-        """Write a `tokenizers` JSON file."""
-        self.backend.save(str(path))
+        """Write a `tokenizers` JSON file, atomically."""
+        write_text_atomic(path, self.backend.to_str(pretty=True))
 
 
 def train_wordpiece(texts: Iterable[str], size: int, max_length: int) -> Tokenizer:

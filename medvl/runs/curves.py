@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from medvl.runs.atomic import write_atomic
+from medvl.files import write_atomic
 from medvl.runs.metrics_log import Record
 
 if TYPE_CHECKING:

@@ -14,12 +14,17 @@ RESULTS = "results.json"
 TOKENIZER = "tokenizer.json"
 EXPORTS = "exports"
 TENSORBOARD = "tensorboard"
-CURVES = "figures/curves.png"
+FIGURES = "figures"
+CURVES = f"{FIGURES}/curves.png"
+PREDICTIONS = "predictions"
+
+# what a reader is told of, in this order
+PARTS = (CONFIG, MANIFEST, METRICS, RESULTS, "last.ckpt", "best.ckpt", EXPORTS, PREDICTIONS, FIGURES)
 
 
 def predictions_file(split: str) -> str:
     """Where the per-case predictions of a split stand."""
-    return f"predictions/{split}.parquet"
+    return f"{PREDICTIONS}/{split}.parquet"
 
 
 def find_stage(run: Path) -> Path:

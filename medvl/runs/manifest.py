@@ -14,7 +14,7 @@ from typing import Any, Literal
 
 import medvl
 from medvl.errors import DataError
-from medvl.runs.atomic import write_text_atomic
+from medvl.files import write_text_atomic
 
 FILE = "manifest.json"
 FORMAT = 1

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from medvl.errors import DataError
-from medvl.runs.atomic import write_text_atomic
+from medvl.files import write_text_atomic
 
 if TYPE_CHECKING:
     from types import TracebackType

@@ -13,7 +13,7 @@ import pyarrow.parquet as pq
 from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT
 from medvl.errors import DataError
 from medvl.evaluate.base import Cases
-from medvl.runs.atomic import write_atomic
+from medvl.files import write_atomic
 from medvl.runs.hashing import pseudonym
 
 if TYPE_CHECKING:

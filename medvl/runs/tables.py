@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TextIO
 
-from medvl.runs.atomic import write_text_atomic
+from medvl.files import write_text_atomic
 
 
 @dataclass(frozen=True)

@@ -31,7 +31,11 @@ class MoCo(medvl.Objective):
         dim: D of queries and keys.
         head: `mlp` is linear, ReLU, linear (v2); `linear` is one layer (v1).
         shuffle_bn: with several processes, deal the key images out at random, so that batch statistics do not tell
-            which key belongs to a query; without effect on a single process.
+            which key belongs to a query.
+        bn_splits: encode the keys of a process in so many parts, each with batch statistics of its own, as so many
+            devices would. On a single device with 1 (as published), a query and its key share the statistics of one
+            batch and the negatives do not, which gives the positive away; the authors' own single-device
+            demonstration splits by 8. The batch must hold at least two samples a part.
 
     Raises:
         ConfigError: a value out of its range.
@@ -50,14 +54,18 @@ class MoCo(medvl.Objective):
         dim: int = 128,
         head: Literal["mlp", "linear"] = "mlp",
         shuffle_bn: bool = True,
+        bn_splits: int = 1,
     ) -> None:
         super().__init__()
         if queue_size < 1:
             raise medvl.ConfigError(f"queue_size must be at least 1, not {queue_size}")
         if not 0 <= momentum <= 1:
             raise medvl.ConfigError(f"momentum must lie between 0 and 1, not {momentum}")
+        if bn_splits < 1:
+            raise medvl.ConfigError(f"bn_splits must be at least 1, not {bn_splits}")
         self.momentum = momentum
         self.shuffle_bn = shuffle_bn
+        self.bn_splits = bn_splits
         self.loss = InfoNCE(temperature=temperature)
         self.head = projection(model.width("image.pooled"), dim, head)
         self.key_image = deepcopy(_image(model)).requires_grad_(False)
@@ -93,13 +101,14 @@ class MoCo(medvl.Objective):
     @torch.no_grad()
     def keys(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, D) unit vectors, without gradient."""
-        if not (self.training and self.shuffle_bn and processes() > 1):
+        if not (self.training and self.shuffle_bn and (processes() > 1 or self.bn_splits > 1)):
             return self._encode(images)
         images, places = shuffle(images)
         return unshuffle(self._encode(images), places)
 
     def _encode(self, images: Tensor) -> Tensor:
-        return unit(self.key_head(self.key_image(images, ("pooled",))["pooled"]))
+        parts = images.chunk(self.bn_splits if self.training else 1)
+        return unit(self.key_head(torch.cat([self.key_image(part, ("pooled",))["pooled"] for part in parts])))
 
     def exports(self, model: medvl.Model) -> dict[str, nn.Module]:
         """The query encoder as `image`, and its head as `projection`."""

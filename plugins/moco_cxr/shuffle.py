@@ -26,7 +26,8 @@ def shuffle(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     everyone = medvl.gather(images)  # (ranks * B, C, H, W)
     order = torch.randperm(len(everyone), device=images.device)
-    dist.broadcast(order, src=0)
+    if processes() > 1:
+        dist.broadcast(order, src=0)
     return everyone[_share(order)], order.argsort()
 
 
@@ -38,4 +39,4 @@ def unshuffle(features: Tensor, places: Tensor) -> Tensor:
 
 def _share(rows: Tensor) -> Tensor:
     """This process's part of (ranks * B,) row numbers."""
-    return rows.chunk(processes())[dist.get_rank()]
+    return rows.chunk(processes())[dist.get_rank()] if processes() > 1 else rows

@@ -82,7 +82,7 @@ def test_a_later_format_is_read_and_a_damaged_file_refused(tmp_path):
 
 
 def test_what_a_run_writes_needs_no_torch():
-    modules = "atomic, hashing, metrics_log, manifest, predictions, progress, tables, curves, figures"
+    modules = "hashing, metrics_log, manifest, predictions, progress, tables, curves, figures"
     code = (
         f"import sys; from medvl.runs import {modules}; from medvl.evaluate import multilabel, compare; "
         "print([name for name in ('torch', 'matplotlib', 'rich', 'sklearn') if name in sys.modules])"

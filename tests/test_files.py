@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from medvl.runs.atomic import remove_leftovers, write_atomic, write_text_atomic
+from medvl.files import remove_leftovers, write_atomic, write_text_atomic
 
 
 def names(folder):

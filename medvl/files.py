@@ -47,12 +47,12 @@ def write_text_atomic(path: str | Path, text: str) -> Path:
 
 
 def remove_leftovers(folder: Path) -> int:
-    """Delete the temporary files that a killed process left in `folder`, when no other process writes there.
+    """Delete the temporary files that a killed process left in `folder` or below, when no other process writes there.
 
     Returns:
         How many there were.
     """
-    leftovers = [path for path in folder.glob(".*.tmp") if _is_temporary(path.name)]
+    leftovers = [path for path in folder.rglob(".*.tmp") if _is_temporary(path.name)]
     for path in leftovers:
         path.unlink(missing_ok=True)
     return len(leftovers)

@@ -1,0 +1,61 @@
+"""What every part of a stage's run needs to know: the plan, the machine, the folder."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from medvl.config.experiment import Experiment, Stage
+from medvl.data.cases import CaseArrays
+from medvl.data.feed import Feeder
+from medvl.engine.assemble import build_views
+from medvl.engine.check import Plan
+from medvl.engine.identity import stage_seed
+from medvl.engine.interrupt import InterruptGuard
+
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
+
+@dataclass(frozen=True)
+class StageContext:
+    """One stage of one experiment on one machine.
+
+    Attributes:
+        hash: names the stage's configuration, data and parents.
+        folder: `runs/NAME/STAGE-HASH`.
+        parents: stage name -> folder of the stages it starts from.
+        guard: says whether the run was asked to stop.
+    """
+
+    experiment: Experiment
+    plan: Plan
+    fabric: Fabric
+    hash: str
+    folder: Path
+    parents: dict[str, Path]
+    guard: InterruptGuard
+
+    @property
+    def stage(self) -> Stage:
+        """The stage's resolved configuration."""
+        return self.plan.stage
+
+    @property
+    def seed(self) -> int:
+        """The stage's own seed."""
+        return stage_seed(self.experiment, self.stage)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process is the one that writes and prints."""
+        return self.fabric.is_global_zero
+
+    def feeder(self, cases: CaseArrays, *, accumulate: int = 1) -> Feeder:
+        """Batches of these cases, seen through the views that the objective reads."""
+        views = {name: view for name, view in build_views(self.stage).items() if name in self.plan.views}
+        return Feeder(
+            cases, views, batch_size=self.stage.budget.batch_size, device=self.fabric.device, seed=self.seed,
+            rank=self.fabric.global_rank, world=self.fabric.world_size, accumulate=accumulate,
+        )  # fmt: skip

@@ -1,0 +1,75 @@
+"""The end of a stage: predictions of each split that is asked for, and what the evaluators make of them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from medvl.engine.assemble import build_evaluators
+from medvl.engine.context import StageContext
+from medvl.engine.outcome import result_table, write_results
+from medvl.engine.predicting import cases_of, predict
+from medvl.engine.stage_data import StageData
+from medvl.engine.trainable import Trainable
+from medvl.engine.trainer import share_buffers
+from medvl.evaluate.base import Cases, Result
+from medvl.runs import folder as names
+from medvl.runs.curves import plot_curves, write_figure
+from medvl.runs.figures import plot_findings
+from medvl.runs.metrics_log import read_metrics
+from medvl.runs.predictions import write_predictions
+
+if TYPE_CHECKING:
+    from medvl.runs.tables import Table
+
+
+def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> list[Table]:
+    """Every evaluator's table; the leading process writes predictions, results, tables and pictures.
+
+    Raises:
+        Interrupted: asked to stop; the trained weights are safe in the checkpoint.
+    """
+    share_buffers(context.fabric, trainable)
+    trainable.eval()
+    evaluators = build_evaluators(context.stage, data.spec)
+    cases: dict[str, Cases] = {}
+    for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
+        feeder = context.feeder(data.cases(data.splits[split]))
+        cases[split] = cases_of(data, split, predict(context.fabric, trainable, feeder, guard=context.guard))
+    if not context.leads:
+        return []
+    for split, predicted in cases.items():
+        write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
+    results = [evaluator.evaluate(cases[evaluator.split]) for evaluator in evaluators]
+    titles = [component.name for component in context.stage.evaluate]
+    tables = [result_table(context.stage.name, *each) for each in zip(evaluators, titles, results, strict=True)]
+    stems = _distinct([f"{title}-{evaluator.split}" for title, evaluator in zip(titles, evaluators, strict=True)])
+    for stem, table, result in zip(stems, tables, results, strict=True):
+        table.write(context.folder, f"results-{stem}")
+        _draw_findings(context, result, data, stem)
+    if results:
+        write_results(context.folder, titles, evaluators, results)
+    return tables
+
+
+def draw_curves(context: StageContext, best_step: int | None) -> None:
+    """The picture of how the stage learned."""
+    records = read_metrics(context.folder / names.METRICS)
+    figure = plot_curves(records, title=f"{context.experiment.name}: {context.stage.name}", best_step=best_step)
+    write_figure(figure, context.folder / names.CURVES)
+
+
+def _draw_findings(context: StageContext, result: Result, data: StageData, stem: str) -> None:
+    """The picture of each finding's AUROC, from any evaluator that measures it."""
+    labels = data.spec.labels
+    if not labels or any(f"auroc/{label}" not in result.metrics for label in labels):
+        return
+    figure = plot_findings(result, labels, title=f"{context.stage.name}: AUROC, {stem}")
+    write_figure(figure, context.folder / names.FIGURES / f"auroc-{stem}.png")
+
+
+def _distinct(stems: list[str]) -> list[str]:
+    """Two evaluators of one name and split differ by a number."""
+    return [
+        stem if stem not in stems[:place] else f"{stem}-{stems[: place + 1].count(stem)}"
+        for place, stem in enumerate(stems)
+    ]

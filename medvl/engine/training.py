@@ -1,0 +1,100 @@
+"""Training a stage: the optimiser, the validation, the log and the loop, put together and run to the end."""
+
+from __future__ import annotations
+
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import torch
+
+from medvl.data.feed import Feeder
+from medvl.engine.assemble import build_evaluators
+from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint
+from medvl.engine.context import StageContext
+from medvl.engine.journal import Journal
+from medvl.engine.predicting import cases_of, predict
+from medvl.engine.record import StageRecord
+from medvl.engine.schedules import Horizon
+from medvl.engine.stage_data import StageData
+from medvl.engine.trainable import Trainable
+from medvl.engine.trainer import Trainer, Validate
+
+if TYPE_CHECKING:
+    from medvl.engine.optimizers import Optimization
+
+
+def train(context: StageContext, trainable: Trainable, data: StageData, record: StageRecord) -> int | None:
+    """Train from wherever the last checkpoint stands; `trainable` ends with the weights to evaluate.
+
+    Returns:
+        The step whose weights were selected; None where no metric selects, and the last weights are taken.
+
+    Raises:
+        Interrupted: stopped on request, after a checkpoint.
+        CheckpointError: none could be read, or one could not be written.
+        TrainingDiverged: loss or weights are no longer finite.
+    """
+    budget = context.stage.budget
+    feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate)
+    total = budget.total_steps(feeder.steps_per_epoch)
+    if context.fabric.device.type == "cuda":
+        trainable.model.to(memory_format=torch.channels_last)
+    trainable.to(context.fabric.device)
+    optimization = _optimization(context, trainable, total, feeder)
+    if context.experiment.compile:
+        trainable.compile()
+    wrapped, optimizer = context.fabric.setup(trainable, optimization.optimizer)
+    state, notes = load_checkpoint(context.folder)
+    for note in notes:
+        record.note(note)
+    with Journal(context, total, start=0 if state is None else state["progress"]["step"]) as journal:
+        for note in journal.notes:
+            record.manifest.note(note)
+        trainer = Trainer(
+            context.fabric, wrapped, optimizer, optimization, budget, context.stage.stop, total, feeder.steps_per_epoch,
+            _validator(context, trainable, data), journal, context.folder,
+        )  # fmt: skip
+        if state is not None:
+            trainer.load(state)
+        _fit(context, trainer, feeder, record)
+    _take_best(context, trainable, trainer.progress.best_step)
+    return trainer.progress.best_step
+
+
+def _optimization(context: StageContext, trainable: Trainable, total: int, feeder: Feeder) -> Optimization:
+    parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
+    return context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
+
+
+def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageRecord) -> None:
+    first, began = trainer.progress.step, time.monotonic()
+    try:
+        with closing(feeder.train(first)) as batches:
+            trainer.fit(batches, context.guard)
+    finally:
+        steps = trainer.progress.step - first
+        record.add_training(seconds=time.monotonic() - began, cases=steps * feeder.batch_size)
+
+
+def _validator(context: StageContext, trainable: Trainable, data: StageData) -> Validate | None:
+    """Gives `val/loss`, and `val/METRIC` for all that the stage's evaluators measure."""
+    if "val" not in data.splits:
+        return None
+    feeder = context.feeder(data.cases(data.splits["val"]))
+    evaluators = build_evaluators(context.stage, data.spec)
+
+    def validate() -> dict[str, float]:
+        predicted = predict(context.fabric, trainable, feeder, outputs=bool(evaluators), losses=True)
+        metrics = {"loss": float(predicted["loss"].mean())}
+        for evaluator in evaluators:
+            metrics |= evaluator.evaluate(cases_of(data, "val", predicted), intervals=False).metrics
+        return {f"val/{name}": value for name, value in metrics.items()}
+
+    return validate
+
+
+def _take_best(context: StageContext, trainable: Trainable, best_step: int | None) -> None:
+    """Where a metric selects, what follows is of the selected weights; else of the last ones."""
+    if best_step is not None:
+        trainable.load_state_dict(read_checkpoint(context.folder / BEST)["trainable"])
