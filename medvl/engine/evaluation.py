@@ -17,6 +17,7 @@ from medvl.runs.curves import plot_curves, write_figure
 from medvl.runs.figures import plot_findings
 from medvl.runs.metrics_log import read_metrics
 from medvl.runs.predictions import write_predictions
+from medvl.runs.progress import PATIENCE, Progress
 
 if TYPE_CHECKING:
     from medvl.runs.tables import Table
@@ -33,8 +34,7 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     evaluators = build_evaluators(context.stage, data.spec)
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        feeder = context.feeder(data.cases(data.splits[split]))
-        cases[split] = cases_of(data, split, predict(context.fabric, trainable, feeder, guard=context.guard))
+        cases[split] = _predicted(context, trainable, data, split)
     if not context.leads:
         return []
     for split, predicted in cases.items():
@@ -49,6 +49,19 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables
+
+
+def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str) -> Cases:
+    rows = data.splits[split]
+    title, share = f"{context.stage.name}: predicting {split}", len(rows) // context.fabric.world_size
+    with Progress(title, share, "case", enabled=context.leads, patience=PATIENCE) as progress:
+
+        def after_batch(cases: int) -> None:
+            context.guard.check()
+            progress.advance(cases)
+
+        feeder = context.feeder(data.cases(rows))
+        return cases_of(data, split, predict(context.fabric, trainable, feeder, after_batch=after_batch))
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Callable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,6 @@ import numpy as np
 import torch
 
 from medvl.data.feed import Feeder
-from medvl.engine.interrupt import InterruptGuard
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.evaluate.base import Cases
@@ -28,7 +28,7 @@ def predict(
     *,
     outputs: bool = True,
     losses: bool = False,
-    guard: InterruptGuard | None = None,
+    after_batch: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
     """Every case of a feeder, in order: `positions`, each output (N, ...), and per case `loss`.
 
@@ -40,16 +40,11 @@ def predict(
         feeder: of the cases.
         outputs: ask for `predict`'s outputs.
         losses: ask for the loss; each case gets its batch's, so that their mean weighs batches by their cases.
-        guard: given where nothing is lost by stopping halfway.
-
-    Raises:
-        Interrupted: the guard was asked to stop.
+        after_batch: called with the number of cases of each batch.
     """
     found: dict[str, list[Any]] = defaultdict(list)
     with apart(), closing(feeder.once()) as batches:
         for batch in batches:
-            if guard is not None:
-                guard.check()
             with fabric.autocast():
                 if outputs:
                     for name, value in trainable.predict(batch).items():
@@ -58,6 +53,8 @@ def predict(
                     total = torch.stack(list(trainable(batch).values())).sum().float()
                     found["loss"].append(total.expand(len(batch["positions"])))
             found["positions"].append(batch["positions"])
+            if after_batch is not None:
+                after_batch(len(batch["positions"]))
     arrays = {name: torch.cat(parts).cpu().numpy() for name, parts in found.items()}
     if fabric.world_size > 1:
         gathered: list[Any] = [None] * fabric.world_size

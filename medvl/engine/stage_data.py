@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -21,7 +20,7 @@ from medvl.engine.assemble import data_spec
 from medvl.engine.check import Plan
 from medvl.engine.context import StageContext
 from medvl.models.tokenizer import Tokenizer
-from medvl.runs.progress import Progress
+from medvl.runs.progress import PATIENCE, Progress
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,15 +120,12 @@ def _wanted(plan: Plan) -> list[Split]:
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:
     stage = context.stage
-    with ExitStack() as stack:
-        bar: list[Progress] = []  # opened with the first image: mostly there is nothing left to decode
+    title = f"{stage.name}: decoding"
+    with Progress(title, table.num_rows, "image", enabled=context.leads, patience=PATIENCE) as progress:
 
         def tell(done: int, total: int) -> None:
             context.guard.check()
-            if not bar:
-                shown = Progress(f"{stage.name}: decoding", total, "image", enabled=context.leads)
-                bar.append(stack.enter_context(shown))
-            bar[0].advance(done - bar[0].done)
+            progress.advance(done - progress.done)
 
         return build_store(
             dataset, table.column(IMAGE), side=context.plan.source, fit=stage.selection.fit,

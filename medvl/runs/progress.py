@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 WINDOW = 60.0  # seconds that the rate is taken over: long enough to be steady, short enough to follow
+PATIENCE = 2.0  # seconds after which work that is mostly short says that it is going on
 REDRAW = 0.1  # seconds between updates of a bar
 
 
@@ -29,6 +30,7 @@ class Progress:
         unit: what is counted, in the singular.
         start: units that were done before, by a run that is being resumed; the rate does not count them.
         every: seconds between lines where the stream is no terminal.
+        patience: seconds in which nothing is shown; work that is done by then is not worth a line.
         stream: where to write; stderr by default.
         enabled: whether to write at all (one process of several does).
         clock: gives seconds.
@@ -44,6 +46,7 @@ class Progress:
         start: int = 0,
         *,
         every: float = 15.0,
+        patience: float = 0.0,
         stream: TextIO | None = None,
         enabled: bool = True,
         clock: Callable[[], float] = time.monotonic,
@@ -53,6 +56,7 @@ class Progress:
         self.unit = unit
         self.start = self.done = start
         self._every = every
+        self._patience = patience
         self._stream = stream if stream is not None else sys.stderr
         self._enabled = enabled
         self._clock = clock
@@ -62,9 +66,8 @@ class Progress:
     def __enter__(self) -> Progress:
         self._began = self._shown = self._clock()
         self._history = deque([(self._began, self.done)])
-        terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
-        if self._enabled and terminal and not Progress._bar_open:
-            self._bar = self._open_bar()
+        if self._patience == 0:
+            self._open_on_terminal()
         return self
 
     def advance(self, n: int = 1, **fields: float | str) -> None:
@@ -72,6 +75,10 @@ class Progress:
         self.done += n
         self._fields |= fields
         now = self._clock()
+        if now - self._began < self._patience:
+            return
+        if self._bar is None:
+            self._open_on_terminal()
         if now - self._shown < (REDRAW if self._bar else self._every):
             return
         self._shown = now
@@ -88,6 +95,8 @@ class Progress:
             self._show()
             self._bar.stop()
             Progress._bar_open = False
+        if seconds < self._patience:
+            return
         rate = _rate(self.done - self.start, seconds, self.unit)
         end = "stopped after" if error else "done:"
         count = f"{self._count()} {_plural(self.unit)}"
@@ -116,6 +125,11 @@ class Progress:
     def _print(self, line: str) -> None:
         if self._enabled:
             print(line, file=self._stream, flush=True)
+
+    def _open_on_terminal(self) -> None:
+        terminal = self._stream.isatty() and os.environ.get("TERM") != "dumb"
+        if self._enabled and terminal and not Progress._bar_open:
+            self._bar = self._open_bar()
 
     def _open_bar(self) -> Any:
         from rich.console import Console

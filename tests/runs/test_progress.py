@@ -113,3 +113,21 @@ def test_a_dumb_terminal_gets_lines(clock, monkeypatch):
     with Progress("finetune", 4, stream=stream, clock=clock) as progress:
         work(progress, clock, 4, 1.0)
     assert stream.getvalue() == "finetune: done: 4/4 steps in 0:04 · 1.0 steps/s\n"
+
+
+@pytest.mark.parametrize("stream", [Terminal(), io.StringIO()], ids=["terminal", "log"])
+def test_short_work_is_not_worth_a_line(clock, stream):
+    with Progress("predicting", 4, "case", stream=stream, clock=clock, patience=2.0) as progress:
+        work(progress, clock, 4, 0.4)
+    assert stream.getvalue() == ""
+
+
+def test_work_that_turns_out_long_is_shown(clock, monkeypatch):
+    monkeypatch.setenv("TERM", "xterm")
+    log, terminal = io.StringIO(), Terminal()
+    for stream in (log, terminal):
+        with Progress("predicting", 40, "case", stream=stream, clock=clock, patience=2.0) as progress:
+            work(progress, clock, 40, 0.4)
+        assert stream.getvalue().endswith("predicting: done: 40/40 cases in 0:16 · 2.5 cases/s\n")
+    assert "predicting: 95% · 38/40 · 2.5 cases/s" in log.getvalue()
+    assert "━" in terminal.getvalue()
