@@ -17,7 +17,8 @@ PUBLIC = {"medvl", "medvl.losses", "medvl.testkit"}
 
 # a layer imports from those above it and from itself
 LAYERS = (
-    {"medvl.errors", "medvl.contract"},
+    {"medvl.errors", "medvl.contract", "medvl.files"},
+    {"medvl.lock"},
     {"medvl.registry"},
     {"medvl.hookspecs"},
     {"medvl.builtins", "medvl.plugins"},
