@@ -1,0 +1,45 @@
+"""What the first experiment claims, on the phantom: text and image together beat either, and pre-training helps.
+
+Each claim holds by more than its bootstrap interval: the whole interval of the paired difference of macro AUROC lies
+above zero. The experiment is the one in `experiments/`, so these are also the figures of the README.
+"""
+
+from pathlib import Path
+
+import pytest
+
+from medvl.evaluate.compare import compare
+from medvl.runs.folder import predictions_file
+from medvl.runs.predictions import read_predictions
+from tests.small import run
+
+EXPERIMENT = Path(__file__).parent.parent / "experiments" / "mmbt_moco.yaml"
+FEW_LABELS = ("finetune.data.fraction=0.1", "finetune.fusion=image_only", "finetune.budget.epochs=20")
+
+
+@pytest.fixture(scope="module")
+def predictions(tmp_path_factory):
+    """Test predictions of the fine-tuning stage under overrides; all variants share one pre-training."""
+    runs = tmp_path_factory.mktemp("learning")
+
+    def of(*overrides: str):
+        outcomes = run(EXPERIMENT, f"runs={runs}", "device=cpu", *overrides)
+        return read_predictions(outcomes["finetune"].folder / predictions_file("test"))
+
+    return of
+
+
+def gain(better, worse):
+    difference = compare(better.cases, worse.cases, better.labels)
+    print(f"{difference.difference:.3f} ({difference.low:.3f} to {difference.high:.3f})")
+    return difference.low
+
+
+def test_mmbt_beats_image_alone_and_text_alone(predictions):
+    both = predictions()
+    assert gain(both, predictions("finetune.fusion=image_only")) > 0
+    assert gain(both, predictions("finetune.fusion=text_only")) > 0
+
+
+def test_with_a_tenth_of_the_labels_pre_training_beats_a_random_start(predictions):
+    assert gain(predictions(*FEW_LABELS), predictions(*FEW_LABELS, "finetune.image.init=null")) > 0
