@@ -7,11 +7,11 @@ from medvl.engine.assemble import build_model, build_objective
 from medvl.engine.context import StageContext
 from medvl.engine.evaluation import draw_curves, evaluate
 from medvl.engine.outcome import Outcome, finished_outcome
+from medvl.engine.randomness import seed_everything
 from medvl.engine.record import StageRecord
 from medvl.engine.stage_data import StageData, read_stage_data
 from medvl.engine.start import corpus_for, load_start, save_exports
 from medvl.engine.trainable import Trainable
-from medvl.engine.trainer import seed_everything
 from medvl.engine.training import train
 from medvl.models.weights import Coverage
 from medvl.runs.folder import TOKENIZER
@@ -38,6 +38,8 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
         seed_everything(context.seed)
         trainable, coverages = _build(context, data)
         record.describe(data, coverages)
+        if context.fabric.global_rank:  # the same first weights everywhere, but each process its own dropout
+            seed_everything(context.seed + context.fabric.global_rank)
         best_step = train(context, trainable, data, record)
         tables = evaluate(context, trainable, data)
         if context.leads:

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import math
-import random
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -18,6 +16,7 @@ from medvl.config.sections import Budget, Stop
 from medvl.engine.checkpoint import save_best, save_checkpoint
 from medvl.engine.interrupt import Interrupted, InterruptGuard
 from medvl.engine.optimizers import Optimization
+from medvl.engine.randomness import random_state, set_random_state
 from medvl.engine.trainable import Trainable
 from medvl.errors import TrainingDiverged
 from medvl.models.base import Batch
@@ -222,7 +221,7 @@ class Trainer:
     def _diverged(self, what: str) -> TrainingDiverged:
         return TrainingDiverged(
             f"training diverged: at step {self.progress.step} {what} is no longer finite. lower optim.lr, or set "
-            f"budget.clip_norm. the last checkpoint in {self.folder} is from before"
+            f"budget.clip_norm. what checkpoints there are in {self.folder} are from before"
         )
 
     def load(self, state: dict[str, Any]) -> None:
@@ -233,29 +232,17 @@ class Trainer:
         self._sums = {name: value.to(self.fabric.device) for name, value in state["sums"].items()}
         self._summed = state["summed"]
         states = state["random"]
-        self._set_random_state(states[self.fabric.global_rank % len(states)])
+        set_random_state(states[self.fabric.global_rank % len(states)], self.fabric.device)
         self._keep_best()
 
     def _random_states(self) -> list[dict[str, Any]]:
         """Every process's random states, in rank order."""
-        own: dict[str, Any] = {"torch": torch.get_rng_state(), "python": random.getstate()}
-        name, keys, *rest = np.random.get_state()
-        own["numpy"] = (name, torch.from_numpy(np.asarray(keys, np.int64)), *rest)
-        if self.fabric.device.type == "cuda":
-            own["cuda"] = torch.cuda.get_rng_state(self.fabric.device)
+        own = random_state(self.fabric.device)
         if self.fabric.world_size == 1:
             return [own]
         gathered: list[Any] = [None] * self.fabric.world_size
         torch.distributed.all_gather_object(gathered, own)
         return gathered
-
-    def _set_random_state(self, state: dict[str, Any]) -> None:
-        torch.set_rng_state(state["torch"])
-        random.setstate(state["python"])
-        name, keys, *rest = state["numpy"]
-        np.random.set_state((name, keys.numpy().astype(np.uint32), *rest))
-        if "cuda" in state and self.fabric.device.type == "cuda":
-            torch.cuda.set_rng_state(state["cuda"], self.fabric.device)
 
     def _agree(self, *flags: bool) -> list[bool]:
         """Each flag as true where it is on any process, so that all save and stop at the same step.
@@ -278,10 +265,3 @@ def share_buffers(fabric: Fabric, module: torch.nn.Module) -> None:
         for buffer in module.buffers():
             if buffer.is_floating_point():
                 torch.distributed.broadcast(buffer, src=0)
-
-
-def seed_everything(seed: int) -> None:
-    """Seed every generator that a component might draw from."""
-    random.seed(seed)
-    np.random.seed(seed % 2**32)
-    torch.manual_seed(seed)
