@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvl.config.experiment import plugin_requests, read_tree, resolve
+from medvl.config.resolve import plugin_requests, read_tree, resolve
 from medvl.engine.assemble import build_dataset, build_model, build_objective, data_spec
 from medvl.engine.check import check_experiment
 from medvl.engine.trainable import Trainable

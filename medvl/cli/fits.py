@@ -22,7 +22,7 @@ def command(
     slot: str, file: Path, overrides: tuple[str, ...], stage: str | None, plugin_files: tuple[str, ...]
 ) -> None:
     """One line a candidate."""
-    from medvl.config.experiment import plugin_requests, read_tree, resolve
+    from medvl.config.resolve import plugin_requests, read_tree, resolve
     from medvl.plugins import Plugins
 
     tree = read_tree(file, overrides)

@@ -36,7 +36,7 @@ def load_experiment(
     Raises:
         MedvlError: with file, line and key.
     """
-    from medvl.config.experiment import plugin_requests, read_tree, resolve
+    from medvl.config.resolve import plugin_requests, read_tree, resolve
     from medvl.plugins import Plugins
 
     tree = read_tree(file, overrides)

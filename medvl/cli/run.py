@@ -23,7 +23,7 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
     """Stage after stage; tables and places at the end."""
     experiment, plugins = load_experiment(file, overrides, plugin_files)
 
-    from medvl.config.experiment import plugin_requests
+    from medvl.config.resolve import plugin_requests
     from medvl.engine.interrupt import Interrupted
     from medvl.engine.run import run_experiment
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from medvl.config.experiment import Component, Experiment
+from medvl.config.component import Component
+from medvl.config.experiment import Experiment
 from medvl.config.merge import MODEL_SLOTS
 from medvl.config.source import KeyPath, Origin, spell_path, value_at
 from medvl.errors import ConfigError, nearest

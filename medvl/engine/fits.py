@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from copy import deepcopy
 from dataclasses import dataclass
 
-from medvl.config.experiment import resolve
 from medvl.config.merge import put
+from medvl.config.resolve import resolve
 from medvl.config.source import Origin, Tree
 from medvl.engine.check import check_experiment
 from medvl.errors import ConfigError, MedvlError

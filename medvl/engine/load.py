@@ -8,7 +8,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medvl.config.experiment import Stage, plugin_requests, resolve
+from medvl.config.experiment import Stage
+from medvl.config.resolve import plugin_requests, resolve
 from medvl.config.source import read_yaml
 from medvl.data.images import prepare_image
 from medvl.data.view import View

@@ -10,7 +10,8 @@ from typing import Any
 
 import torch
 
-from medvl.config.experiment import Stage, resolve
+from medvl.config.experiment import Stage
+from medvl.config.resolve import resolve
 from medvl.config.source import Origin, Tree
 from medvl.engine.assemble import build_dataset, build_model, build_objective, data_spec
 from medvl.engine.check import Plan, check_stage

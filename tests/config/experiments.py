@@ -2,7 +2,8 @@
 
 from pathlib import Path
 
-from medvl.config.experiment import Experiment, plugin_requests, read_tree, resolve
+from medvl.config.experiment import Experiment
+from medvl.config.resolve import plugin_requests, read_tree, resolve
 from medvl.plugins import Plugins
 
 TWO_STAGES = """\

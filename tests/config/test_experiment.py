@@ -3,7 +3,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from medvl.config.experiment import Component, plugin_requests, read_tree, resolve
+from medvl.config.component import Component
+from medvl.config.resolve import plugin_requests, read_tree, resolve
 from medvl.errors import ConfigError, PluginMissing
 from medvl.plugins import Plugins
 from medvl.registry import Entry

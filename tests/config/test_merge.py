@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from medvl.config.experiment import plugin_requests, read_tree, resolve
 from medvl.config.merge import apply_override, load_tree
+from medvl.config.resolve import plugin_requests, read_tree, resolve
 from medvl.config.source import value_at
 from medvl.errors import ConfigError, MedvlError
 from medvl.plugins import Plugins

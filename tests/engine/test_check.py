@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from medvl.config.experiment import resolve
+from medvl.config.resolve import resolve
 from medvl.config.source import read_yaml
 from medvl.datasets.phantom import Phantom
 from medvl.engine.check import check_experiment

@@ -1,0 +1,204 @@
+"""From a tree of values to an experiment, with all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from medvl.config.component import Component
+from medvl.config.experiment import Experiment, Stage
+from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, apply_override, load_tree
+from medvl.config.reader import ComponentReader
+from medvl.config.schema import parameters_of, spell
+from medvl.config.sections import Budget, Stop
+from medvl.config.source import KeyPath, Tree, resolve_references, spell_path, value_at
+from medvl.data.selection import Selection
+from medvl.errors import ConfigError
+from medvl.plugins import Plugins
+
+REQUIRED_STAGE_KEYS = ("data", "model", "objective", "optim", "budget")
+
+
+def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
+    """The experiment's values: the file, what it extends, the overrides in order, references filled in.
+
+    Raises:
+        ConfigError: with file and line.
+    """
+    tree = load_tree(path)
+    for text in overrides:
+        apply_override(tree, text)
+    tree.values = resolve_references(tree)
+    return tree
+
+
+def plugin_requests(tree: Tree, extra: tuple[str, ...] = ()) -> tuple[list[Path], list[str]]:
+    """(files, names) of the plugins that the YAML and the command line ask for."""
+    files, names = [], []
+    asked = tree.values.get("plugins") or []
+    if not isinstance(asked, list):
+        raise ConfigError(f"{tree.place(('plugins',))}: expected a list of plugin names and files, found {asked!r}")
+    for index, item in enumerate(asked):
+        if not isinstance(item, str):
+            raise ConfigError(f"{tree.place(('plugins', index))}: expected a plugin's name or file, found {item!r}")
+        if item.endswith(".py"):
+            files.append((tree.origin(("plugins", index)).folder / item).resolve())
+        else:
+            names.append(item)
+    for item in extra:
+        path = Path(item).resolve()
+        if path not in files:
+            files.append(path)
+    return files, names
+
+
+def resolve(tree: Tree, plugins: Plugins) -> Experiment:
+    """Every name and parameter of the experiment, typed.
+
+    Raises:
+        ConfigError: all problems at once, each with file, line and key.
+        MedvlError: a plugin that is broken, missing or contested.
+    """
+    return _Resolver(tree, plugins).experiment()
+
+
+class _Resolver(ComponentReader):
+    """Reads the experiment around the components: its own keys, and the sections of each stage."""
+
+    def experiment(self) -> Experiment:
+        values = self.tree.values
+        self.known_keys(values, ROOT_KEYS, (), "key", "an experiment")
+        self._version()
+        name = self._typed(("name",), str, required=True)
+        if isinstance(name, str):
+            self._folder_name(("name",), name)
+        stages = values.get("stages")
+        if not isinstance(stages, dict) or not stages:
+            self.problem(("stages",), "an experiment has at least one stage, stages: {NAME: {...}}")
+            stages = {}
+        made = {key: self._stage(key, stage) for key, stage in stages.items() if stage is not None}
+        settings = {
+            "seed": self._typed(("seed",), int, 0),
+            "runs": self._typed(("runs",), Path, Path.cwd() / "runs"),
+            "device": self._typed(("device",), str, "auto"),
+            "devices": self._typed(("devices",), int, 1),
+            "precision": self._typed(("precision",), str, "auto"),
+            "compile": self._typed(("compile",), bool, False),
+            "assume": self._typed(("assume",), dict[str, Any], {}),
+            "report": self._typed(("report",), dict[str, Any], {}),
+        }
+        for key, choices in (("device", ("auto", "cpu", "cuda", "mps")), ("precision", ("auto", "32", "bf16"))):
+            if str(settings[key]) not in choices:
+                self.problem((key,), f"unknown {key} '{settings[key]}'. known: {', '.join(choices)}")
+        if self.problems:
+            raise ConfigError(self.problems)
+        plugins = tuple(str(item) for item in values.get("plugins") or ())
+        return Experiment(
+            name=name, stages={k: s for k, s in made.items() if s}, tree=self.tree, plugins=plugins, **settings
+        )
+
+    def _folder_name(self, path: KeyPath, name: str) -> None:
+        if not name or any(character in name for character in '/\\:*?"<>|') or name.startswith("."):
+            self.problem(path, f"'{name}' cannot be a folder's name: leave out / \\ : * ? and a leading dot")
+
+    def _version(self) -> None:
+        version = self.tree.values.get("medvl", 1)
+        if version != 1:
+            self.problem(("medvl",), f"this medvl reads experiments of version 1, found {version!r}")
+
+    def _stage(self, name: str, values: Any) -> Stage | None:
+        path: KeyPath = ("stages", name)
+        if not isinstance(name, str):
+            self.problem(path, f"a stage's name is text, found {name!r}")
+            return None
+        self._folder_name(path, name)
+        if name in (*ROOT_KEYS, *STAGE_KEYS, *MODEL_SLOTS):
+            self.problem(path, f"'{name}' is a key of experiments; give the stage a name of its own, e.g. finetune")
+        if not isinstance(values, dict):
+            self.problem(path, f"a stage is a mapping with {', '.join(STAGE_KEYS)}; found {values!r}")
+            return None
+        before = len(self.problems)
+        self.known_keys(values, STAGE_KEYS, path, "key", "a stage")
+        for key in REQUIRED_STAGE_KEYS:
+            if values.get(key) is None:
+                self.problem(path, f"stage '{name}' needs '{key}'")
+        if not isinstance(values.get("model", {}), dict):
+            self.problem((*path, "model"), f"model is a mapping with some of {', '.join(MODEL_SLOTS)}")
+        if len(self.problems) > before:
+            return None
+        data, selection_values = self._data((*path, "data"))
+        parts = {
+            "data": data,
+            "selection": self._section(Selection, (*path, "data"), selection_values),
+            "views": self.mapping("view", (*path, "views"), values.get("views") or {}),
+            "slots": self._slots((*path, "model"), values["model"]),
+            "objective": self.component("objective", (*path, "objective")),
+            "optim": self.component("optimizer", (*path, "optim")),
+            "evaluate": self.sequence("evaluator", (*path, "evaluate"), values.get("evaluate") or []),
+        }
+        budget_values = self._section_values(Budget, (*path, "budget"))
+        stop_values = self._section_values(Stop, (*path, "stop")) if values.get("stop") is not None else None
+        budget = self._section(Budget, (*path, "budget"), budget_values)
+        stop = self._section(Stop, (*path, "stop"), stop_values) if stop_values is not None else None
+        if len(self.problems) > before:
+            return None
+        return Stage(
+            name=name, budget=budget, stop=stop, budget_values=budget_values or {}, stop_values=stop_values,
+            selection_values=selection_values or {}, place=self.tree.place(path), **parts,
+        )  # fmt: skip
+
+    def _data(self, path: KeyPath) -> tuple[Component | None, dict[str, Any] | None]:
+        """A dataset's own parameters and the selection's stand side by side under `data:`."""
+        shared = parameters_of(Selection)
+        made = self.component("dataset", path, ignore=shared)
+        values = value_at(self.tree.values, path)
+        chosen = {key: value for key, value in values.items() if key in shared} if isinstance(values, dict) else {}
+        return made, self.parameters(shared, chosen, path, "data")
+
+    def _slots(self, path: KeyPath, values: dict[str, Any]) -> dict[str, Component]:
+        self.known_keys(values, MODEL_SLOTS, path, "slot", "model")
+        made: dict[str, Component] = {}
+        for slot in MODEL_SLOTS:
+            if values.get(slot) is None:
+                continue
+            component = self.component("fusion" if slot == "fusion" else "encoder", (*path, slot), slot=True)
+            if component is None:
+                continue
+            modality = getattr(component.entry.load(), "modality", slot)
+            if slot != "fusion" and modality != slot:
+                others = [name for name in self.plugins.registry.names("encoder") if name != component.name]
+                self.problem(
+                    (*path, slot),
+                    f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(others)}",
+                )
+                continue
+            made[slot] = component
+        return made
+
+    def _section_values(self, section: Callable[..., Any], path: KeyPath) -> dict[str, Any] | None:
+        values = value_at(self.tree.values, path)
+        if not isinstance(values, dict):
+            self.problem(path, f"expected a mapping with some of {', '.join(parameters_of(section))}; found {values!r}")
+            return None
+        return self.parameters(parameters_of(section), values, path, str(path[-1]))
+
+    def _section(self, section: Callable[..., Any], path: KeyPath, values: dict[str, Any] | None) -> Any:
+        if values is None:
+            return None
+        try:
+            return section(**values)
+        except ConfigError as error:
+            for problem in error.problems:
+                self.problem(path, problem)
+            return None
+
+    def _typed(self, path: KeyPath, annotation: Any, default: Any = None, required: bool = False) -> Any:
+        value = value_at(self.tree.values, path)
+        if value is None:
+            if required:
+                self.problem(path, f"an experiment needs '{spell_path(path)}' ({spell(annotation)})")
+            return default
+        if annotation is str and isinstance(value, int):
+            value = str(value)
+        return self.converted(value, annotation, path)
