@@ -119,6 +119,25 @@ def test_batch_statistics_of_the_key_encoder_are_its_own():
     assert torch.equal(statistics.running_mean, own)
 
 
+def test_key_parts_have_batch_statistics_of_their_own_and_come_back_in_order():
+    model, objective = make(norm=True, bn_splits=2)
+    images = views(6, 1)["key"]
+    torch.manual_seed(5)
+    keys = objective.keys(images)
+    torch.manual_seed(5)
+    order = torch.randperm(6)
+    parts = [objective.key_head(objective.key_image(part)["pooled"]) for part in images[order].chunk(2)]
+    expected = torch.nn.functional.normalize(torch.cat(parts), dim=1)
+    torch.testing.assert_close(keys[order], expected)
+    whole = make(norm=True)[1].keys(images)
+    assert not torch.allclose(keys, whole)
+
+
+def test_without_batch_norm_splitting_the_keys_changes_nothing():
+    images = views(7, 1)["key"]
+    torch.testing.assert_close(make(bn_splits=3)[1].keys(images), make()[1].keys(images))
+
+
 def test_accumulation_moves_once_and_enqueues_the_keys_of_all_micro_batches_once():
     model, objective = make()
     optimizer = torch.optim.SGD(trainable(model, objective), lr=0.1)
@@ -206,6 +225,7 @@ def test_a_step_reads_nothing_back_from_the_device():
         ({"queue_size": 0}, "queue_size must be at least 1"),
         ({"momentum": 1.5}, "momentum must lie between 0 and 1"),
         ({"temperature": 0.0}, "temperature must be above 0"),
+        ({"bn_splits": 0}, "bn_splits must be at least 1"),
     ],
 )
 def test_values_out_of_range_are_refused(settings, message):
