@@ -79,7 +79,7 @@ def draw_torso(person: Draws, image: Draws, enlarged: np.ndarray, anteroposterio
     female = person.chance("female", 0.48)
     lung = np.clip(person.normal("lung", 0.71, 0.025), 0.62, 0.79)
     # an AP film magnifies the heart; a shallow breath lays it flat
-    width = (person.normal("heart", 0.58, 0.04) + 0.30 * enlarged) * (1 + 0.07 * anteroposterior - 0.4 * breath)
+    width = (person.normal("heart", 0.58, 0.04) + 0.46 * enlarged) * (1 + 0.07 * anteroposterior - 0.4 * breath)
     base = np.clip(person.normal("base", 0.40, 0.025) + breath, 0.24, 0.54)
     return Torso(
         lung=column(lung),
@@ -97,7 +97,7 @@ def draw_torso(person: Draws, image: Draws, enlarged: np.ndarray, anteroposterio
         breast=column(female * person.uniform("breast", 0.2, 1.0)),
         arms=column(np.where(anteroposterior, image.uniform("arms", 0.4, 1.0), image.uniform("arms", 0.0, 0.4))),
         heart_right=column(np.clip(0.34 * width, 0.15, 0.36)),
-        heart_left=column(np.clip(0.66 * width, 0.30, 0.64)),
+        heart_left=column(np.clip(0.66 * width, 0.30, 0.70)),
         heart_y=column(base - 0.13),
         heart_height=column(0.30 + 0.05 * enlarged + person.normal("heart_height", 0, 0.012)),
         phase=column(person.uniform("phase", 0, 6.28)),

@@ -104,7 +104,7 @@ def _pneumothorax(studies: Studies, torso: Torso, image: Draws, side: int) -> Pl
     rows = _rows((studies.pneumothorax > 0) & (studies.pneumothorax_side == side))
     body, severity = torso.take(rows), column(studies.pneumothorax[rows])
     end = body.apex + 0.50 + 0.75 * severity + column(image.normal("pneumothorax.end", 0, 0.03)[rows])
-    gas = Gas(body, side=0 * severity + _sign(side), depth=0.13 + 0.20 * severity, end=end)
+    gas = Gas(body, side=0 * severity + _sign(side), depth=0.19 + 0.24 * severity, end=end)
     return Placed("pneumothorax", rows, gas, severity)
 
 

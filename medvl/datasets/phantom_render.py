@@ -18,7 +18,7 @@ from medvl.datasets.phantom_shapes import Field, column, grain, ramp, value_nois
 VIEWS = PA, AP, LATERAL = ("PA", "AP", "LATERAL")
 
 _AIR = np.float32(0.44)  # how much less aerated lung attenuates than soft tissue
-_METAL = {"tube": 0.34, "line": 0.34, "pacemaker": 0.60, "lead": 0.38}
+_METAL = {"tube": 0.60, "line": 0.60, "pacemaker": 0.80, "lead": 0.60}
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
     elif placed.sign == "pneumothorax" and isinstance(shape, Gas):
         gas = ramp(inside, 0.03)
         layers.vessels[rows] *= 1 - gas
-        layers.solid[rows] += 0.14 * shape.lung_edge(x, y) - 0.12 * gas
+        layers.solid[rows] += 0.20 * shape.lung_edge(x, y) - 0.20 * gas
     elif placed.sign in _METAL:
         layers.solid[rows] += np.float32(_METAL[placed.sign]) * ramp(inside, 0.02)
 
