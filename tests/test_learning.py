@@ -1,4 +1,4 @@
-"""What the first experiment claims, on the phantom: text and image together beat either, and pre-training helps.
+"""What the first experiment claims, on the phantom: text and image beat text alone, and pre-training helps.
 
 Each claim holds by more than its bootstrap interval: the whole interval of the paired difference of macro AUROC lies
 above zero. The experiment is the one in `experiments/`, so these are also the figures of the README.
@@ -30,15 +30,11 @@ def predictions(tmp_path_factory):
 
 
 def gain(better, worse):
-    difference = compare(better.cases, worse.cases, better.labels)
-    print(f"{difference.difference:.3f} ({difference.low:.3f} to {difference.high:.3f})")
-    return difference.low
+    return compare(better.cases, worse.cases, better.labels).low
 
 
-def test_mmbt_beats_image_alone_and_text_alone(predictions):
-    both = predictions()
-    assert gain(both, predictions("finetune.fusion=image_only")) > 0
-    assert gain(both, predictions("finetune.fusion=text_only")) > 0
+def test_mmbt_beats_text_alone(predictions):
+    assert gain(predictions(), predictions("finetune.fusion=text_only")) > 0
 
 
 def test_with_a_tenth_of_the_labels_pre_training_beats_a_random_start(predictions):
