@@ -28,7 +28,7 @@ from medvl.models.base import Batch, Model
 from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
 
-META_BATCH, META_TEXT = 2, 8
+META_TEXT = 8  # tokens of a text in the dry run
 
 
 @dataclass
@@ -227,13 +227,12 @@ def _dry_run(
     stage: Stage, model: Model, objective: Objective, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]
 ) -> None:
     """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
-    batch: Batch = {
-        name: torch.empty(META_BATCH, 1, views[name].size, views[name].size, device="meta") for name in wanted
-    }
-    batch["text.ids"] = torch.zeros(META_BATCH, META_TEXT, dtype=torch.int64, device="meta")
-    batch["text.mask"] = torch.ones(META_BATCH, META_TEXT, dtype=torch.bool, device="meta")
-    batch["labels"] = torch.zeros(META_BATCH, len(data.labels), device="meta")
-    batch["rows"] = torch.zeros(META_BATCH, dtype=torch.int64, device="meta")
+    cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
+    batch: Batch = {name: torch.empty(cases, 1, views[name].size, views[name].size, device="meta") for name in wanted}
+    batch["text.ids"] = torch.zeros(cases, META_TEXT, dtype=torch.int64, device="meta")
+    batch["text.mask"] = torch.ones(cases, META_TEXT, dtype=torch.bool, device="meta")
+    batch["labels"] = torch.zeros(cases, len(data.labels), device="meta")
+    batch["rows"] = torch.zeros(cases, dtype=torch.int64, device="meta")
     try:
         losses = objective(model, batch)
     except NotImplementedError:  # an operation that needs values, which meta tensors do not have

@@ -242,3 +242,14 @@ def test_a_plan_is_of_plain_values(tmp_path):
     experiment = read(write(tmp_path))
     json.dumps(experiment.plain())
     assert resolve(read_yaml(write(tmp_path)), Plugins()).plain() == experiment.plain()
+
+
+def test_the_first_experiment_takes_other_image_encoders():
+    """Its MoCo splits the keys for batch norm, so a dry run of two cases would fail on a map of one pixel."""
+    from pathlib import Path
+
+    from medvl.cli.options import load_experiment
+
+    path = Path(__file__).parents[2] / "experiments" / "mmbt_moco.yaml"
+    experiment, _ = load_experiment(path, ("image.model=densenet121",), ())
+    assert set(check_experiment(experiment)) == {"pretrain", "finetune"}
