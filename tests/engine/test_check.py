@@ -212,7 +212,7 @@ def test_the_outsiders_encoder_fits_a_late_fusion(tmp_path):
 
 
 def test_losses_are_scalars_and_shapes_meet(tmp_path):
-    with pytest.raises(ConfigError, match=r"loss 'torn' of objective 'torn' must be a scalar, found \(2, 96\)"):
+    with pytest.raises(ConfigError, match=r"loss 'torn' of objective 'torn' must be a scalar, found \(4, 96\)"):
         check_experiment(outsider(tmp_path, "pretrain.objective=torn", "pretrain.views.image={name: plain, size: 32}"))
     with pytest.raises(RuntimeError) as caught:  # a plugin's own exception goes through, with a note
         check_experiment(outsider(tmp_path, "pretrain.objective=wrong", "pretrain.views.image={name: plain, size: 32}"))

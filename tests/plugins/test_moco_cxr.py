@@ -120,7 +120,7 @@ def test_batch_statistics_of_the_key_encoder_are_its_own():
 
 
 def test_key_parts_have_batch_statistics_of_their_own_and_come_back_in_order():
-    model, objective = make(norm=True, bn_splits=2)
+    _, objective = make(norm=True, bn_splits=2)
     images = views(6, 1)["key"]
     torch.manual_seed(5)
     keys = objective.keys(images)
