@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
+from medvl.errors import DataError
+
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     import numpy as np
     import pyarrow as pa
+
+    from medvl.data.source import Source
 
 IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
 TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
@@ -24,10 +31,19 @@ class Dataset(ABC):
     Attributes:
         labels: label names, in order.
         sections: names of the text sections (`indication`, `findings`, ...), in order.
+        official: the owner's counts of the whole release under these parameters: `images`, `studies`, `patients`, and
+            `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
+        expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
+            stands for.
+        fake: `module:function` that writes a miniature in the official layout, or None:
+            `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
 
     labels: tuple[str, ...] = ()
     sections: tuple[str, ...] = ()
+    official: Mapping[str, int] = MappingProxyType({})
+    expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    fake: str | None = None
 
     @abstractmethod
     def table(self) -> pa.Table:
@@ -66,6 +82,18 @@ class Dataset(ABC):
 
         The store asks before hours of decoding. Override where images are files.
         """
+        return []
+
+    def read_mask(self, reference: str, label: str) -> np.ndarray:
+        """Where a finding stands: bool (H, W) of the image as distributed; all False where it is absent.
+
+        Raises:
+            DataError: no such image or label, or a dataset without masks.
+        """
+        raise DataError(f"{type(self).__name__}: has no masks. do: choose a dataset with masks, or its boxes")
+
+    def sources(self) -> list[Source]:
+        """The files and folders that the dataset is read from, for `medvl data doctor`; none where it needs none."""
         return []
 
     @abstractmethod

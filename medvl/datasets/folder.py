@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
-from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -12,10 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLIT, STUDY, TEXT_PREFIX, VIEW, Dataset
-from medvl.data.images import read_image
+from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLIT, STUDY, TEXT_PREFIX, VIEW
 from medvl.data.table_file import place_of, read_columns
 from medvl.datasets.folder_cells import BadCell, labels_in_lists, labels_of_cells, splits_of_cells
+from medvl.datasets.image_files import ImageFiles
 from medvl.errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,10 +21,8 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-STAT_THREADS, STAT_CHUNK = 16, 1024  # asking a network file system for a file's size waits, so many ask at once
 
-
-class Folder(Dataset):
+class Folder(ImageFiles):
     """The user's own images with labels and texts, one image a row of an index file.
 
     Args:
@@ -70,7 +66,7 @@ class Folder(Dataset):
     ) -> None:
         self.labels = (*label_columns, *label_names)
         self.sections = tuple(text_columns)
-        self._path, self._root = Path(path), Path(root) if root is not None else Path(path).parent
+        self._path, self.root = Path(path), Path(root) if root is not None else Path(path).parent
         self._image_column = image_column
         self._label_columns, self._label_list_column = tuple(label_columns), label_list_column
         self._label_names, self._label_separator = tuple(label_names), label_separator
@@ -89,12 +85,8 @@ class Folder(Dataset):
         if problems:
             raise ConfigError(problems)
 
-    def table(self) -> pa.Table:
-        """See `Dataset.table`."""
-        return self._table
-
-    @cached_property
-    def _table(self) -> pa.Table:
+    def build_table(self) -> pa.Table:
+        """See `ImageFiles.build_table`."""
         optional = [name for name in (*self._keys.values(), self._label_list_column) if name is not None]
         wanted = dict.fromkeys([self._image_column, *optional, *self._label_columns, *self.sections])
         cells = read_columns(self._path, list(wanted), encoding=self._encoding, separator=self._label_separator)
@@ -156,46 +148,16 @@ class Folder(Dataset):
     def _place(self, row: int) -> str:
         return place_of(self._path, row, self._encoding)
 
-    def read_image(self, reference: str) -> np.ndarray:
-        """See `Dataset.read_image`."""
-        return read_image(self._root / reference)
+    def index_files(self) -> list[Path]:
+        """See `ImageFiles.index_files`."""
+        return [self._path]
 
-    def missing(self, references: list[str]) -> list[int]:
-        """See `Dataset.missing`."""
-        return np.flatnonzero(self._stamps(references)[:, 0] < 0).tolist()
-
-    def fingerprint(self) -> str:
-        """See `Dataset.fingerprint`: the index's bytes, how it is read, and size and time of every image file."""
-        return self._fingerprint
-
-    @cached_property
-    def _fingerprint(self) -> str:
-        read_as = (
+    def settings(self) -> tuple[object, ...]:
+        """See `ImageFiles.settings`."""
+        return (
             self._image_column, self._label_columns, self._label_list_column, self._label_names, self._label_separator,
             self.sections, sorted(self._keys.items()), self._encoding,
         )  # fmt: skip
-        digest = hashlib.blake2b(repr(read_as).encode(), digest_size=8)
-        images = self._table.column(IMAGE)
-        with self._path.open("rb") as file:
-            digest.update(hashlib.file_digest(file, "blake2b").digest())
-        digest.update(self._stamps(images.to_pylist()).tobytes())
-        return digest.hexdigest()
-
-    def _stamps(self, references: list[str]) -> np.ndarray:
-        """(N, 2) int64: size in bytes and time of change in ns of each file, -1 where there is none."""
-        chunks = [references[start : start + STAT_CHUNK] for start in range(0, len(references), STAT_CHUNK)]
-        with ThreadPoolExecutor(STAT_THREADS) as pool:
-            stamps = [
-                stamp for chunk in pool.map(lambda c: [self._stamp(name) for name in c], chunks) for stamp in chunk
-            ]
-        return np.array(stamps, np.int64).reshape(-1, 2)
-
-    def _stamp(self, reference: str) -> tuple[int, int]:
-        try:
-            found = (self._root / reference).stat()
-        except OSError:
-            return -1, -1
-        return found.st_size, found.st_mtime_ns
 
 
 def _repeated(names: tuple[str, ...]) -> set[str]:

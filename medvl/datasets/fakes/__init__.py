@@ -1,0 +1,1 @@
+"""Miniatures of the official releases: their folders, headers and traps, filled with phantom radiographs."""

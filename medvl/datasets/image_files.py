@@ -1,0 +1,96 @@
+"""What datasets of image files share: decoding, missing files, and a fingerprint of everything on the disk."""
+
+from __future__ import annotations
+
+import hashlib
+from abc import abstractmethod
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medvl.data.dataset import IMAGE, Dataset
+from medvl.data.images import read_image
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+STAT_THREADS, STAT_CHUNK = 16, 1024  # asking a network file system for a file's size waits, so many ask at once
+
+
+class ImageFiles(Dataset):
+    """A dataset whose images are files below one folder, and whose table is built from index files.
+
+    A reader gives `index_files`, `settings` and `build_table`; where a reference is not the path below `root`, it
+    overrides `image_path`.
+
+    Attributes:
+        root: the folder that references are relative to.
+    """
+
+    root: Path
+
+    @abstractmethod
+    def index_files(self) -> Sequence[Path]:
+        """The files that `build_table` reads; those that are not there are left out of the fingerprint."""
+
+    @abstractmethod
+    def settings(self) -> tuple[object, ...]:
+        """The parameters that decide what the table holds; their `repr` goes into the fingerprint."""
+
+    @abstractmethod
+    def build_table(self) -> pa.Table:
+        """The canonical study table, from the index files. See `Dataset.table`."""
+
+    def image_path(self, reference: str) -> Path:
+        """The file of a reference."""
+        return self.root / reference
+
+    def table(self) -> pa.Table:
+        """See `Dataset.table`; built once."""
+        return self._table
+
+    @cached_property
+    def _table(self) -> pa.Table:
+        return self.build_table()
+
+    def read_image(self, reference: str) -> np.ndarray:
+        """See `Dataset.read_image`."""
+        return read_image(self.image_path(reference))
+
+    def missing(self, references: list[str]) -> list[int]:
+        """See `Dataset.missing`."""
+        return np.flatnonzero(self._stamps(references)[:, 0] < 0).tolist()
+
+    def fingerprint(self) -> str:
+        """See `Dataset.fingerprint`: the index files' bytes, how they are read, and every image's size and time."""
+        return self._fingerprint
+
+    @cached_property
+    def _fingerprint(self) -> str:
+        digest = hashlib.blake2b(repr((type(self).__name__, *self.settings())).encode(), digest_size=8)
+        for path in self.index_files():
+            if path.is_file():
+                with path.open("rb") as file:
+                    digest.update(hashlib.file_digest(file, "blake2b").digest())
+        digest.update(self._stamps(self.table().column(IMAGE).to_pylist()).tobytes())
+        return digest.hexdigest()
+
+    def _stamps(self, references: list[str]) -> np.ndarray:
+        """(N, 2) int64: size in bytes and time of change in ns of each file, -1 where there is none."""
+        chunks = [references[start : start + STAT_CHUNK] for start in range(0, len(references), STAT_CHUNK)]
+        with ThreadPoolExecutor(STAT_THREADS) as pool:
+            stamps = [
+                stamp for chunk in pool.map(lambda c: [self._stamp(name) for name in c], chunks) for stamp in chunk
+            ]
+        return np.array(stamps, np.int64).reshape(-1, 2)
+
+    def _stamp(self, reference: str) -> tuple[int, int]:
+        try:
+            found = self.image_path(reference).stat()
+        except OSError:
+            return -1, -1
+        return found.st_size, found.st_mtime_ns
