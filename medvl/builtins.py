@@ -11,6 +11,8 @@ def medvl_register(registry: Registry) -> None:
     """Everything that no single paper owns."""
     registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
     registry.register_dataset("folder", "medvl.datasets.folder:Folder")
+    registry.register_dataset("openi", "medvl.datasets.openi:Openi")
+    registry.register_dataset("vqa_rad", "medvl.datasets.vqa_rad:VqaRad")
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")
