@@ -35,6 +35,8 @@ class Dataset(ABC):
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
         expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
             stands for.
+        split_by: what the dataset's own split divides: `patient`, `image` or `question`. Under the latter two a
+            patient, or even an image, may be on two sides, so what is measured there is partly memory.
         fake: `module:function` that writes a miniature in the official layout, or None:
             `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
@@ -43,6 +45,7 @@ class Dataset(ABC):
     sections: tuple[str, ...] = ()
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    split_by: str = "patient"
     fake: str | None = None
 
     @abstractmethod

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
-from typing import Literal, get_args
+from typing import get_args
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -13,47 +13,29 @@ import pyarrow.compute as pc
 from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLIT, STUDY, TEXT_PREFIX, VIEW
 from medvl.data.source import Source
 from medvl.datasets.image_files import ImageFiles
-from medvl.datasets.openi_lists import (
-    KAGGLE_PROJECTIONS,
-    KAGGLE_REPORTS,
-    MEDVILL_LISTS,
-    read_kaggle,
-    read_medvill,
-    read_r2gen,
-)
+from medvl.datasets.openi_lists import read_kaggle, read_medvill, read_r2gen
 from medvl.datasets.openi_mesh import CHEXPERT, LABEL_SETS, LabelSet, mesh_labels
+from medvl.datasets.openi_sources import (
+    ANNOTATION,
+    HEADERS,
+    IMAGES,
+    KAGGLE_REPORTS,
+    MEDVILL_FOLDER,
+    OFFICIAL,
+    PROJECTIONS,
+    REPORTS,
+    SPLITS,
+    Release,
+    image_source,
+    index_sources,
+)
 from medvl.datasets.openi_views import find_images, views_of
 from medvl.datasets.openi_xml import SECTIONS, Collection, read_xml, report_files
 from medvl.errors import ConfigError, DataError, unknown
 
-Release = Literal["xml", "kaggle", "r2gen", "medvill"]
-
-REPORTS, HEADERS, ANNOTATION, MEDVILL = (
-    "ecgen-radiology", "nlmcxr_dicom_metadata.csv.gz", "annotation.json", "data/openi"
-)  # fmt: skip
-IMAGES: dict[Release, str] = {
-    "xml": "NLMCXR_png", "kaggle": "images/images_normalized", "r2gen": "images", "medvill": ""
-}  # fmt: skip
 RELEASE_SECTIONS: dict[Release, tuple[str, ...]] = {
     "xml": SECTIONS, "kaggle": SECTIONS, "r2gen": ("findings",), "medvill": ("report",)
 }  # fmt: skip
-
-NLM = "https://openi.nlm.nih.gov/faq, Indiana University collection"
-KAGGLE = "https://www.kaggle.com/datasets/raddar/chest-xrays-indiana-university (a Kaggle account)"
-R2GEN = "https://github.com/zhjohnchan/R2Gen, Datasets, IU X-Ray"
-MEDVILL_HOME = "https://github.com/SuperSupermoon/MedViLL"
-XRAYVISION = "https://github.com/mlmed/torchxrayvision, torchxrayvision/data"
-
-_SPLITS: dict[Release, dict[str, int]] = {
-    "r2gen": {"train": 2 * 2069, "val": 2 * 296, "test": 2 * 590},
-    "medvill": {"train": 2483, "val": 710, "test": 354},
-}
-_OFFICIAL: dict[Release, dict[str, int]] = {
-    "xml": {"images": 7470, "studies": 3851, "patients": 3851},
-    "kaggle": {"images": 7466, "studies": 3851, "patients": 3851},
-    "r2gen": {"images": 5910, "studies": 2955, "patients": 2955} | _SPLITS["r2gen"],
-    "medvill": {"images": 3547, "studies": 3547, "patients": 3547} | _SPLITS["medvill"],
-}
 
 
 class Openi(ImageFiles):
@@ -98,7 +80,7 @@ class Openi(ImageFiles):
     ) -> None:
         problems = [] if release in IMAGES else [unknown("release", release, get_args(Release), "openi")]
         problems += [] if label_set in LABEL_SETS else [unknown("label_set", label_set, LABEL_SETS, "openi")]
-        if not problems and release in _SPLITS and label_set != "chexpert":
+        if not problems and release in SPLITS and label_set != "chexpert":
             problems.append(f"openi: release '{release}' has no MeSH descriptors. do: remove label_set")
         if problems:
             raise ConfigError(problems)
@@ -107,38 +89,20 @@ class Openi(ImageFiles):
         self.sections = RELEASE_SECTIONS[release]
         by_release = {"r2gen": (), "medvill": tuple(CHEXPERT)}
         self.labels = by_release.get(release, tuple(LABEL_SETS[label_set]))
-        self.official = MappingProxyType(_OFFICIAL[release])
+        self.official = MappingProxyType(OFFICIAL[release])
         self.expectations: Mapping[str, Mapping[str, int]] = MappingProxyType(
-            {release: _SPLITS[release]} if release in _SPLITS else {}
+            {release: SPLITS[release]} if release in SPLITS else {}
         )
 
     def sources(self) -> list[Source]:
         """See `Dataset.sources`."""
-        root, pictures = self.root, self.root / self._images
-        views = Source(root / HEADERS, "views of the DICOM headers", f"{XRAYVISION}/{HEADERS}", needed=False)
-        if self._release == "xml":
-            return [
-                Source(root / REPORTS, "reports", f"{NLM}: NLMCXR_reports.tgz"),
-                Source(pictures, "images", f"{NLM}: NLMCXR_png.tgz (1.4 GB) or NLMCXR_dcm.tgz (81 GB)"),
-                views,
-                Source(root / KAGGLE_PROJECTIONS, "frontal or lateral", KAGGLE, needed=False),
-            ]
-        if self._release == "kaggle":
-            return [
-                Source(root / KAGGLE_REPORTS, "reports", KAGGLE),
-                Source(root / KAGGLE_PROJECTIONS, "images, frontal or lateral", KAGGLE),
-                Source(pictures, "images", KAGGLE),
-                views,
-            ]
-        if self._release == "r2gen":
-            return [Source(root / ANNOTATION, "reports and split", R2GEN), Source(pictures, "images", R2GEN)]
-        lists = [Source(root / MEDVILL / name, f"split {split}", MEDVILL_HOME) for split, name in MEDVILL_LISTS.items()]
-        return [*lists, Source(root / "data/preprocessed/openi", "images", MEDVILL_HOME)]
+        images = image_source(self._release, self.root / self._images)
+        return [*index_sources(self._release, self.root), images]
 
     def index_files(self) -> list[Path]:
         """See `ImageFiles.index_files`."""
-        listed = [source.path for source in self.sources() if source.path.is_file()]
-        return report_files(self.root / REPORTS) + listed if self._release == "xml" else listed
+        listed = [source.path for source in index_sources(self._release, self.root)]
+        return listed if self._release != "xml" else [*report_files(self.root / REPORTS), *listed[1:]]
 
     def settings(self) -> tuple[object, ...]:
         """See `ImageFiles.settings`."""
@@ -152,28 +116,27 @@ class Openi(ImageFiles):
             names = collection.images["image"]
             return self._collected(collection, find_images(self.root, self._images, names), names)
         if self._release == "kaggle":
-            collection = read_kaggle(self.root / KAGGLE_REPORTS, self.root / KAGGLE_PROJECTIONS)
+            collection = read_kaggle(self.root / KAGGLE_REPORTS, self.root / PROJECTIONS)
             names = collection.images["image"]
             return self._collected(collection, self._below(names), names)
         if self._release == "r2gen":
             return self._listed(read_r2gen(self.root / ANNOTATION), {"findings": "findings"})
-        return self._listed(read_medvill(self.root / MEDVILL), {"text": "report"})
+        return self._listed(read_medvill(self.root / MEDVILL_FOLDER), {"text": "report"})
 
     def _require_index(self) -> None:
         """Images may be missing here and there, and the store says so; without an index there is nothing to read."""
-        for source in self.sources():
-            image_folder = source.what == "images"
-            if source.needed and not source.present and not image_folder:
-                raise DataError(f"{source.path}: is missing ({source.what}). do: get it from {source.where}")
-        if self._release == "xml" and not report_files(self.root / REPORTS):
-            raise DataError(f"{self.root / REPORTS}: holds no .xml. do: get NLMCXR_reports.tgz from {NLM}")
+        for source in index_sources(self._release, self.root):
+            empty = source.path.name == REPORTS and not report_files(source.path)
+            if source.needed and (empty or not source.present):
+                state = "holds no .xml" if source.present else "is missing"
+                raise DataError(f"{source.path}: {state} ({source.what}). do: get it from {source.where}")
 
     def _collected(self, collection: Collection, references: pa.Array, names: pa.ChunkedArray) -> pa.Table:
         """The study table of reports and their images."""
         report = collection.images["report"]
         rows = pc.index_in(report, collection.reports["report"].combine_chunks())
         columns = {IMAGE: references, PATIENT: report, STUDY: report}
-        columns[VIEW] = views_of(names, self.root / HEADERS, self.root / KAGGLE_PROJECTIONS)
+        columns[VIEW] = views_of(names, self.root / HEADERS, self.root / PROJECTIONS)
         columns |= {TEXT_PREFIX + name: collection.reports[name].take(rows) for name in SECTIONS}
         labels = mesh_labels(collection.reports["mesh"].combine_chunks(), self._label_set)
         return pa.table(columns | {name: column.take(rows) for name, column in labels.items()})

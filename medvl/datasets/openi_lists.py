@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.dataset import LABEL_PREFIX, SPLIT
+from medvl.data.json_file import read_json
 from medvl.data.table_file import read_columns
 from medvl.datasets.folder_cells import SPLIT_SPELLINGS, labels_in_lists
 from medvl.datasets.openi_mesh import CHEXPERT
+from medvl.datasets.openi_sources import MEDVILL_LISTS
 from medvl.datasets.openi_xml import SECTIONS, Collection
 from medvl.errors import DataError, unknown
-
-KAGGLE_REPORTS, KAGGLE_PROJECTIONS = "indiana_reports.csv", "indiana_projections.csv"
-MEDVILL_LISTS = {"train": "Train.jsonl", "val": "Valid.jsonl", "test": "Test.jsonl"}
 
 
 def read_kaggle(reports: Path, projections: Path) -> Collection:
@@ -94,19 +91,3 @@ def _require_known(path: Path, found: pa.ChunkedArray) -> None:
     strange = sorted(set(named.to_pylist()) - set(CHEXPERT) - {""})
     if strange:
         raise DataError(f"{path}: {unknown('label', strange[0], CHEXPERT)}")
-
-
-def read_json(path: Path) -> Any:
-    """A JSON file, with or without a byte-order mark.
-
-    Raises:
-        DataError: missing, not UTF-8, or not JSON (with line and column).
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise DataError(f"{path}: cannot be opened: {error.strerror}. do: check the path") from None
-    except UnicodeDecodeError:
-        raise DataError(f"{path}: is not encoded in UTF-8. do: fetch it again") from None
-    except json.JSONDecodeError as error:
-        raise DataError(f"{path}: line {error.lineno}, column {error.colno}: is not JSON: {error.msg}") from None

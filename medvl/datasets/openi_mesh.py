@@ -52,10 +52,8 @@ HEADINGS = (
     "Pulmonary Disease, Chronic Obstructive", "Hernia, Hiatal", "Pulmonary Edema", "Pneumonia",
 )  # fmt: skip
 
-LABEL_SETS: dict[LabelSet, dict[str, tuple[str, ...]]] = {
-    "chexpert": CHEXPERT,
-    "mesh": {NO_FINDING: (NORMAL,)} | {heading: (heading,) for heading in HEADINGS},
-}
+MESH: dict[str, tuple[str, ...]] = {NO_FINDING: (NORMAL,), **{heading: (heading,) for heading in HEADINGS}}
+LABEL_SETS: dict[LabelSet, dict[str, tuple[str, ...]]] = {"chexpert": CHEXPERT, "mesh": MESH}
 
 _ABSENT, _BORDERLINE, _PRESENT = 0, 1, 2  # in order of what wins where a report has several descriptors
 

@@ -51,7 +51,7 @@ def read_xml(paths: Sequence[Path]) -> Collection:
         DataError: a file that is not XML, declares entities, or lacks the report's number; two with the same number.
     """
     with ThreadPoolExecutor(READERS) as pool:
-        reports = list(pool.map(_read, paths))
+        reports = [_read(path, content) for path, content in zip(paths, pool.map(Path.read_bytes, paths), strict=True)]
     _require_distinct(reports)
     numbers = pa.array([report.number for report in reports], pa.string())
     columns: dict[str, pa.Array] = {"report": numbers}
@@ -64,8 +64,8 @@ def read_xml(paths: Sequence[Path]) -> Collection:
     return Collection(pa.table(columns), pa.table(images))
 
 
-def _read(path: Path) -> _Report:
-    root = _parse(path)
+def _read(path: Path, content: bytes) -> _Report:
+    root = _parse(path, content)
     found = root.find("uId")
     number = "" if found is None else found.get("id", "").removeprefix("CXR")
     if not number:
@@ -83,10 +83,10 @@ def _read(path: Path) -> _Report:
     return _Report(path, number, sections, [descriptor for descriptor in mesh if descriptor], images)
 
 
-def _parse(path: Path) -> ElementTree.Element:
+def _parse(path: Path, content: bytes) -> ElementTree.Element:
     """The root of a file that declares no entities: those can grow without bound or name other files."""
     try:
-        text = path.read_bytes().decode("utf-8-sig")
+        text = content.decode("utf-8-sig")
         if "<!DOCTYPE" in text or "<!ENTITY" in text:
             raise DataError(f"{path}: declares a document type, which no report does. do: fetch it from its owner")
         return ElementTree.fromstring(text)

@@ -255,3 +255,21 @@ def test_fingerprint_follows_index_mapping_and_images(tmp_path):
     path.write_text("image,Edema\na.png,1\nb.png,1\n")
     prints.add(Folder(path=path).fingerprint())
     assert len(prints) == 4
+
+
+def test_the_chexpert_labeler_s_output_is_read_as_it_is(tmp_path):
+    # Its order (Lung Lesion before Lung Opacity) is not CheXpert's, its reports span lines, and blank is not 0. All it
+    # lacks is a column that says which image each report is of.
+    (tmp_path / "labeled_reports.csv").write_text(
+        "image,Reports,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Lesion,Lung Opacity,Edema\n"
+        'a.png,"Clear lungs,\nno edema.",1.0,,0.0,,,0.0\n'
+        'b.png,"Opacity which ""may"" reflect edema.",,,,,1.0,-1.0\n'
+        "c.png,Mass in the left lung.,,,,1.0,,"
+    )
+    labels = ("Lung Opacity", "Lung Lesion", "Edema")
+    dataset = Folder(path=tmp_path / "labeled_reports.csv", label_columns=labels, text_columns=("Reports",))
+    table = dataset.table()
+    assert table["label.Lung Opacity"].to_pylist() == [None, 1, None]
+    assert table["label.Lung Lesion"].to_pylist() == [None, None, 1]
+    assert table["label.Edema"].to_pylist() == [0, -1, None]
+    assert table["text.Reports"][0].as_py() == "Clear lungs,\nno edema."
