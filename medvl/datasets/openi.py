@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
@@ -29,7 +30,7 @@ from medvl.datasets.openi_sources import (
     image_source,
     index_sources,
 )
-from medvl.datasets.openi_views import find_images, views_of
+from medvl.datasets.openi_views import image_keys, images_in, views_of
 from medvl.datasets.openi_xml import SECTIONS, Collection, read_xml, report_files
 from medvl.errors import ConfigError, DataError, unknown
 
@@ -65,7 +66,8 @@ class Openi(ImageFiles):
     Args:
         root: the folder described above.
         release: which of the four.
-        images: folder of the images below `root`, searched whole by `xml`; the release's usual one where None.
+        images: folder of the images below `root`; the release's usual one where None. Under `xml` it may hold PNG or
+            DICOM, at any depth.
         label_set: of `xml` and `kaggle`: `chexpert`, CheXpert's 14 findings, or `mesh`, the MeSH headings that 40 or
             more reports have.
 
@@ -89,6 +91,8 @@ class Openi(ImageFiles):
         self.sections = RELEASE_SECTIONS[release]
         by_release = {"r2gen": (), "medvill": tuple(CHEXPERT)}
         self.labels = by_release.get(release, tuple(LABEL_SETS[label_set]))
+        # MeSH descriptors were given by people, but to what they read in the report
+        self.labels_from = {"r2gen": (), "medvill": ("report",)}.get(release, ("findings", "impression"))
         self.official = MappingProxyType(OFFICIAL[release])
         self.expectations: Mapping[str, Mapping[str, int]] = MappingProxyType(
             {release: SPLITS[release]} if release in SPLITS else {}
@@ -108,17 +112,30 @@ class Openi(ImageFiles):
         """See `ImageFiles.settings`."""
         return self._release, self._images, self._label_set
 
+    def image_path(self, reference: str) -> Path:
+        """See `ImageFiles.image_path`; a reference of `xml` is the image's name, `CXR12_IM-0160-1001`."""
+        if self._release != "xml":
+            return self.root / reference
+        usual = self.root / self._images / f"{reference}.png"
+        if usual.is_file():
+            return usual
+        (key,) = image_keys(pa.array([reference])).to_pylist()
+        return self._elsewhere.get(key, usual)
+
+    @cached_property
+    def _elsewhere(self) -> dict[str, Path]:
+        """What the folder of images holds under other names: DICOM, in folders, or Kaggle's PNG."""
+        return images_in(self.root / self._images)
+
     def build_table(self) -> pa.Table:
         """See `ImageFiles.build_table`."""
         self._require_index()
         if self._release == "xml":
             collection = read_xml(report_files(self.root / REPORTS))
-            names = collection.images["image"]
-            return self._collected(collection, find_images(self.root, self._images, names), names)
+            return self._collected(collection, collection.images["image"])
         if self._release == "kaggle":
             collection = read_kaggle(self.root / KAGGLE_REPORTS, self.root / PROJECTIONS)
-            names = collection.images["image"]
-            return self._collected(collection, self._below(names), names)
+            return self._collected(collection, self._below(collection.images["image"]))
         if self._release == "r2gen":
             return self._listed(read_r2gen(self.root / ANNOTATION), {"findings": "findings"})
         return self._listed(read_medvill(self.root / MEDVILL_FOLDER), {"text": "report"})
@@ -131,9 +148,9 @@ class Openi(ImageFiles):
                 state = "holds no .xml" if source.present else "is missing"
                 raise DataError(f"{source.path}: {state} ({source.what}). do: get it from {source.where}")
 
-    def _collected(self, collection: Collection, references: pa.Array, names: pa.ChunkedArray) -> pa.Table:
+    def _collected(self, collection: Collection, references: pa.ChunkedArray) -> pa.Table:
         """The study table of reports and their images."""
-        report = collection.images["report"]
+        report, names = collection.images["report"], collection.images["image"]
         rows = pc.index_in(report, collection.reports["report"].combine_chunks())
         columns = {IMAGE: references, PATIENT: report, STUDY: report}
         columns[VIEW] = views_of(names, self.root / HEADERS, self.root / PROJECTIONS)

@@ -26,31 +26,23 @@ def image_keys(names: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
     return pc.replace_substring_regex(bare, r"^(?:CXR)?(\d+)(?:_\d+)?_IM", r"\1_IM")
 
 
-def find_images(root: Path, folder: str, names: pa.ChunkedArray) -> pa.Array:
-    """Paths below `root` of the images in `folder`, however deep, whatever their suffix.
-
-    An image that is not there gets the path at which its owner has it, `folder/NAME.png`.
+def images_in(folder: Path) -> dict[str, Path]:
+    """The image files in a folder, however deep, by the key of their names.
 
     Raises:
         DataError: two files of one image.
     """
-    expected = pc.binary_join_element_wise(folder, pc.binary_join_element_wise(names, ".png", ""), "/")
-    paths = sorted(path for path in (root / folder).rglob("*") if path.suffix.lower() in SUFFIXES)
-    paths = [path for path in paths if not path.name.startswith(".")]
-    if not paths:
-        return expected
-    there = image_keys(pa.array([path.name for path in paths]))
-    counts = pc.value_counts(there)
-    twice = pc.filter(counts.field("values"), pc.greater(counts.field("counts"), 1))
-    if len(twice):
-        first, second = (path for path, key in zip(paths, there.to_pylist(), strict=True) if key == twice[0].as_py())
-        raise DataError(
-            f"{root / folder}: {len(twice)} images are there more than once, first {first.relative_to(root)} and "
-            f"{second.relative_to(root)}. do: name one folder in `images`"
-        )
-    places = pc.index_in(image_keys(names), there)
-    found = pa.array([path.relative_to(root).as_posix() for path in paths]).take(places)
-    return pc.coalesce(found, expected)
+    found: dict[str, Path] = {}
+    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
+    keys = image_keys(pa.array([path.name for path in paths], pa.string())).to_pylist()
+    for key, path in zip(keys, paths, strict=True):
+        if key in found:
+            raise DataError(
+                f"{folder}: holds an image twice, {found[key].relative_to(folder)} and {path.relative_to(folder)}. "
+                "do: name a folder that holds each once in `images`"
+            )
+        found[key] = path
+    return found
 
 
 def views_of(names: pa.ChunkedArray, headers: Path, projections: Path) -> pa.Array:

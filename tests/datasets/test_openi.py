@@ -72,8 +72,8 @@ def test_a_report_s_number_is_patient_and_study_in_every_release(out, reports):
 def test_xml_has_a_row_for_each_image_and_none_for_reports_without(out, reports):
     table = read(out, "xml").table()
     expected = [(number, picture.name) for number, report in reports.items() for picture in report.pictures]
-    found = [image.removeprefix("NLMCXR_png/").removesuffix(".png") for image in table["image"].to_pylist()]
-    assert sorted(zip(table["patient"].to_pylist(), found, strict=True)) == sorted(expected)
+    found = zip(table["patient"].to_pylist(), table["image"].to_pylist(), strict=True)
+    assert sorted(found) == sorted(expected)
     assert {number for number, report in reports.items() if not report.pictures} - set(table["patient"].to_pylist())
 
 
@@ -144,7 +144,7 @@ def test_kaggle_says_the_same_as_the_xml(out):
 def test_dicom_of_both_polarities_shows_what_the_png_shows(out):
     png, dicom = read(out, "xml"), read(out, "xml", images="NLMCXR_dcm")
     pairs = list(zip(png.table().to_pylist(), dicom.table().to_pylist(), strict=True))
-    assert all(other["image"].startswith(f"NLMCXR_dcm/{one['patient']}/") for one, other in pairs)
+    assert all(one == other for one, other in pairs)
     assert dicom.missing(dicom.table()["image"].to_pylist()) == []
     for one, other in pairs[:6]:
         images = [resize(set_.read_image(row["image"]), 64) for set_, row in ((png, one), (dicom, other))]
@@ -155,7 +155,7 @@ def test_dicom_of_both_polarities_shows_what_the_png_shows(out):
 def test_headers_alone_call_laterals_what_they_call_them(out, reports):
     table = read(out, "xml").table()
     pictures = {picture.name: picture for report in reports.values() for picture in report.pictures}
-    named = {row["image"].split("/")[1].removesuffix(".png"): row["view"] for row in table.to_pylist()}
+    named = {row["image"]: row["view"] for row in table.to_pylist()}
     assert any(picture.lateral and named[name] == "PA" for name, picture in pictures.items())
     assert named["CXR1_1_IM-0001-4001"] == "PA"  # CXR1_IM-0001-4001 in the headers
     known = {"LL": "LATERAL", "RL": "LATERAL", "LARGE LATERAL": "LATERAL", "": None}
@@ -171,7 +171,7 @@ def test_projections_decide_what_is_lateral(out, copied, reports):
     pictures = {picture.name: picture for report in reports.values() for picture in report.pictures}
     views = set()
     for row in rows:
-        picture = pictures[row["image"].split("/")[1].removesuffix(".png")]
+        picture = pictures[row["image"]]
         assert (row["view"] == "LATERAL") == picture.lateral
         views.add(row["view"])
     assert views == {"PA", "AP", "FRONTAL", "LATERAL"}
@@ -260,13 +260,20 @@ def test_companions_of_files_are_not_reports(copied):
 def test_missing_images_keep_their_rows(copied):
     dataset = Openi(root=copied)
     references = dataset.table()["image"].to_pylist()
-    assert references[0] == "NLMCXR_png/CXR1_1_IM-0001-3001.png"
+    assert dataset.image_path(references[0]) == copied / "NLMCXR_png" / "CXR1_1_IM-0001-3001.png"
     assert len(dataset.missing(references)) == len(references)
 
 
+def test_the_nlm_s_reports_go_with_kaggle_s_pictures(out, copied):
+    shutil.copytree(out / "kaggle" / "images", copied / "images")
+    dataset = Openi(root=copied, images="images/images_normalized")
+    assert dataset.missing(dataset.table()["image"].to_pylist()) == []
+
+
 def test_two_files_of_one_image_are_refused(out):
-    with pytest.raises(DataError, match=r"images are there more than once.*name one folder in `images`"):
-        Openi(root=out / "xml", images="").table()
+    dataset = Openi(root=out / "xml", images="")
+    with pytest.raises(DataError, match=r"holds an image twice.*name a folder that holds each once"):
+        dataset.read_image(dataset.table()["image"][0].as_py())
 
 
 def test_images_of_reports_that_are_not_there_are_refused(out, tmp_path):
@@ -307,8 +314,10 @@ def test_labels_and_sections_follow_from_the_parameters(tmp_path):
     assert Openi(root=tmp_path).labels == tuple(CHEXPERT)
     assert Openi(root=tmp_path, label_set="mesh").labels == tuple(LABEL_SETS["mesh"])
     assert Openi(root=tmp_path, release="r2gen").labels == ()
+    assert Openi(root=tmp_path).labels_from == ("findings", "impression")
     for release in RELEASES:
         dataset = Openi(root=tmp_path, release=release)
+        assert set(dataset.labels_from) <= set(dataset.sections) and bool(dataset.labels_from) == bool(dataset.labels)
         for counts in dataset.expectations.values():
             assert sum(counts.values()) == dataset.official["images"]
 
