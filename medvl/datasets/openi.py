@@ -30,7 +30,7 @@ from medvl.datasets.openi_sources import (
     image_source,
     index_sources,
 )
-from medvl.datasets.openi_views import image_keys, images_in, views_of
+from medvl.datasets.openi_views import image_key, images_in, views_of
 from medvl.datasets.openi_xml import SECTIONS, Collection, read_xml, report_files
 from medvl.errors import ConfigError, DataError, unknown
 
@@ -117,10 +117,7 @@ class Openi(ImageFiles):
         if self._release != "xml":
             return self.root / reference
         usual = self.root / self._images / f"{reference}.png"
-        if usual.is_file():
-            return usual
-        (key,) = image_keys(pa.array([reference])).to_pylist()
-        return self._elsewhere.get(key, usual)
+        return usual if usual.is_file() else self._elsewhere.get(image_key(reference), usual)
 
     @cached_property
     def _elsewhere(self) -> dict[str, Path]:

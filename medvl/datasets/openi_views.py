@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pyarrow as pa
@@ -11,19 +12,20 @@ from medvl.data.table_file import read_columns
 from medvl.errors import DataError
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".dcm")
+_SUFFIXES = re.compile(r"(\.(png|jpg|jpeg|dcm))+$", re.IGNORECASE)
+_REPORT = re.compile(r"^(?:CXR)?(\d+)(?:_\d+)?_IM")
 HEADER_VIEWS = {
     "PA": "PA", "AP": "AP", "LL": "LATERAL", "RL": "LATERAL", "LATERAL": "LATERAL", "LARGE LATERAL": "LATERAL"
 }  # fmt: skip
 LATERAL, FRONTAL = "LATERAL", "FRONTAL"
 
 
-def image_keys(names: pa.ChunkedArray | pa.Array) -> pa.ChunkedArray | pa.Array:
+def image_key(name: str) -> str:
     """What all spellings of an image's name share, `<report>_IM-...`.
 
     `CXR1_1_IM-0001-3001` (reports), `CXR1_IM-0001-3001` (headers), `1_IM-0001-3001.dcm.png` (Kaggle) are one image.
     """
-    bare = pc.replace_substring_regex(names, r"(?i)(\.(png|jpg|jpeg|dcm))+$", "")
-    return pc.replace_substring_regex(bare, r"^(?:CXR)?(\d+)(?:_\d+)?_IM", r"\1_IM")
+    return _REPORT.sub(r"\1_IM", _SUFFIXES.sub("", name))
 
 
 def images_in(folder: Path) -> dict[str, Path]:
@@ -33,9 +35,10 @@ def images_in(folder: Path) -> dict[str, Path]:
         DataError: two files of one image.
     """
     found: dict[str, Path] = {}
-    paths = [path for path in sorted(folder.rglob("*")) if path.suffix.lower() in SUFFIXES and path.name[0] != "."]
-    keys = image_keys(pa.array([path.name for path in paths], pa.string())).to_pylist()
-    for key, path in zip(keys, paths, strict=True):
+    for path in sorted(folder.rglob("*")):
+        if path.suffix.lower() not in SUFFIXES or path.name.startswith("."):
+            continue
+        key = image_key(path.name)
         if key in found:
             raise DataError(
                 f"{folder}: holds an image twice, {found[key].relative_to(folder)} and {path.relative_to(folder)}. "
@@ -48,7 +51,7 @@ def images_in(folder: Path) -> dict[str, Path]:
 def views_of(names: pa.ChunkedArray, headers: Path, projections: Path) -> pa.Array:
     """Views of images: PA, AP, FRONTAL (which of the two is not known), LATERAL, or null.
 
-    Kaggle's projections were sorted by eye and decide where they are there. The DICOM headers do not: 1,368 of the
+    Kaggle's projections decide where they are there. The DICOM headers do not: by the projections, 1,368 of the
     3,593 images that they call PA are laterals, and of 2,586 they say nothing. They tell PA from AP.
 
     Args:
@@ -56,7 +59,7 @@ def views_of(names: pa.ChunkedArray, headers: Path, projections: Path) -> pa.Arr
         headers: `nlmcxr_dicom_metadata.csv.gz`; may be missing.
         projections: `indiana_projections.csv`; may be missing.
     """
-    keys = image_keys(names)
+    keys = _keys(names)
     view = pa.nulls(len(keys), pa.string())
     if headers.is_file():
         table = read_columns(headers, ["imageid", "View Position"])
@@ -73,5 +76,9 @@ def views_of(names: pa.ChunkedArray, headers: Path, projections: Path) -> pa.Arr
     return view
 
 
-def _looked_up(keys: pa.ChunkedArray, names: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:
-    return values.take(pc.index_in(keys, image_keys(names).combine_chunks()))
+def _looked_up(keys: pa.Array, names: pa.ChunkedArray, values: pa.ChunkedArray) -> pa.ChunkedArray:
+    return values.take(pc.index_in(keys, _keys(names)))
+
+
+def _keys(names: pa.ChunkedArray) -> pa.Array:
+    return pa.array([image_key(name) for name in names.to_pylist()], pa.string())

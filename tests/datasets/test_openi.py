@@ -3,7 +3,6 @@ import shutil
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import pytest
 
 from medvl.data.images import resize
@@ -11,7 +10,7 @@ from medvl.datasets.fakes.openi import write
 from medvl.datasets.fakes.openi_reports import draw_reports
 from medvl.datasets.openi import Openi
 from medvl.datasets.openi_mesh import CHEXPERT, LABEL_SETS, mesh_labels
-from medvl.datasets.openi_views import image_keys
+from medvl.datasets.openi_views import image_key
 from medvl.errors import ConfigError, DataError
 
 PATIENTS, SEED = 20, 3
@@ -44,9 +43,9 @@ def read(out, release, **parameters):
 
 def by_key(table):
     """Rows by what all spellings of an image's name share."""
-    keys = image_keys(pc.replace_substring_regex(table["image"], ".*/", "")).to_pylist()
-    assert len(set(keys)) == table.num_rows
-    return dict(zip(keys, table.to_pylist(), strict=True))
+    rows = {image_key(row["image"].split("/")[-1]): row for row in table.to_pylist()}
+    assert len(rows) == table.num_rows
+    return rows
 
 
 @pytest.mark.parametrize("release", RELEASES)
