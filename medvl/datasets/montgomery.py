@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 from PIL import Image
@@ -20,7 +21,7 @@ class Montgomery(NlmTuberculosis):
 
     Up to 4,020 x 4,892 pixels, of 12 bits or 8 by the copy; `read_mask` gives the lungs outlined by hand
     (`Left Lung`, `Right Lung`, `Lungs`; the patient's left is on the image's right). Licence: free for research and
-    education, to be cited (Jaeger et al. 2014; Candemir et al. 2014 for the masks). See `NlmTuberculosis` for the traps.
+    education, to be cited (Jaeger et al. 2014; Candemir et al. 2014 for the masks). See `NlmTuberculosis` for traps.
 
     Args:
         root: the folder `MontgomerySet`, which holds `CXR_png`, and perhaps `ClinicalReadings` and `ManualMask`.
@@ -29,7 +30,7 @@ class Montgomery(NlmTuberculosis):
     prefix = "MCUCXR"
     collection = "Montgomery-County-CXR-Set/MontgomerySet"
     view = "PA"  # Jaeger et al. 2014, "Montgomery County X-ray Set"
-    official = {"images": 138, "patients": 138}  # noqa: RUF012
+    official = MappingProxyType({"images": 138, "patients": 138})
     fake = "medvl.datasets.fakes.montgomery:write"
 
     def __init__(self, *, root: Path) -> None:

@@ -6,10 +6,11 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-SEX_WORDS = {"m": "male", "f": "female"}
-UNIT_WORDS = {"y": "years", "m": "months", "d": "days"}
+SEX_WORDS = {"M": "male", "F": "female"}
+UNITS = {"y": ("years", 1), "m": ("months", 12), "d": ("days", 365)}  # word, and how many make a year
 _SEX = re.compile(r"\b(female?|male|f|m)\b", re.IGNORECASE)
 _AGE = re.compile(r"(\d+)\s*([ymd]?)", re.IGNORECASE)
+_PATIENT = re.compile(r"patient'?s (sex|age)\s*:", re.IGNORECASE)
 _DEMOGRAPHIC = re.compile(r"^\s*(patient'?s (sex|age)\s*:|(female?|male|f|m)\b[\s,]*\d)", re.IGNORECASE)
 
 
@@ -18,10 +19,14 @@ class Reading:
     """One clinical reading.
 
     Attributes:
-        demographics: `female, 27 years`; what of it is told, None where nothing is.
+        sex: `F`, `M`, or None where it is not told.
+        age: whole years, or None.
+        demographics: both in words, `female, 27 years` or `male, 16 months`; None where neither is told.
         reading: what was read, lines joined by a blank; None where nothing was.
     """
 
+    sex: str | None = None
+    age: int | None = None
     demographics: str | None = None
     reading: str | None = None
 
@@ -47,13 +52,9 @@ def parse_reading(text: str) -> Reading:
     lines = [" ".join(line.split()) for line in text.splitlines() if line.strip()]
     told = [line for line in lines if _DEMOGRAPHIC.match(line)]
     read = " ".join(line for line in lines if line not in told)
-    return Reading(_demographics(" ".join(told)) or None, read or None)
-
-
-def _demographics(told: str) -> str:
-    told = re.sub(r"patient'?s (sex|age)\s*:", "", told, flags=re.IGNORECASE)
-    sex, age = _SEX.search(told), _AGE.search(told)
-    parts = [SEX_WORDS[sex[1][0].lower()]] if sex else []
-    if age:
-        parts.append(f"{int(age[1])} {UNIT_WORDS[age[2].lower() or 'y']}")
-    return ", ".join(parts)
+    demographics = _PATIENT.sub("", " ".join(told))
+    sex, age = _SEX.search(demographics), _AGE.search(demographics)
+    letter = sex[1][0].upper() if sex else None
+    unit, in_a_year = UNITS[age[2].lower() or "y"] if age else UNITS["y"]
+    words = ([SEX_WORDS[letter]] if letter else []) + ([f"{int(age[1])} {unit}"] if age else [])
+    return Reading(letter, int(age[1]) // in_a_year if age else None, ", ".join(words) or None, read or None)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, STUDY, TEXT_PREFIX, VIEW
+from medvl.data.dataset import AGE, IMAGE, LABEL_PREFIX, PATIENT, SEX, STUDY, TEXT_PREFIX, VIEW
 from medvl.data.source import Source
 from medvl.datasets.image_files import ImageFiles
 from medvl.datasets.nlm_readings import read_reading
@@ -67,6 +67,8 @@ class NlmTuberculosis(ImageFiles):
                 PATIENT: patient,
                 STUDY: patient,
                 VIEW: pa.repeat(pa.scalar(self.view, pa.string()), len(stems)),
+                AGE: pa.array([text.age for text in texts], pa.int16()),
+                SEX: pa.array([text.sex for text in texts], pa.string()),
                 TEXT_PREFIX + DEMOGRAPHICS: pa.array([text.demographics for text in texts], pa.string()),
                 TEXT_PREFIX + READING: pa.array([text.reading for text in texts], pa.string()),
                 LABEL_PREFIX + TUBERCULOSIS: pc.struct_field(parts, "label").cast(pa.int8()),
@@ -85,7 +87,8 @@ class NlmTuberculosis(ImageFiles):
 
     def index_files(self) -> Sequence[Path]:
         """See `ImageFiles.index_files`."""
-        return [self.root / READINGS / f"{stem}.txt" for stem in self._stems]
+        readings = [self.root / READINGS / f"{stem}.txt" for stem in self._stems]
+        return [self.root / IMAGES, *readings]
 
     def settings(self) -> tuple[object, ...]:
         """See `ImageFiles.settings`."""

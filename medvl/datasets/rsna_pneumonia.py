@@ -14,7 +14,7 @@ from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLIT, STUDY, VIEW
 from medvl.data.source import Source
 from medvl.datasets import rsna_tables as tables
 from medvl.datasets.image_files import ImageFiles
-from medvl.datasets.list_files import read_lists
+from medvl.datasets.labelled_lists import read_lists
 from medvl.errors import ConfigError, DataError
 
 CHALLENGE = "https://www.kaggle.com/c/rsna-pneumonia-detection-challenge: accept the rules, then download"
@@ -36,18 +36,17 @@ class RsnaPneumonia(ImageFiles):
           (`patient_from: nih`). Without it each image counts as a patient of its own: **patients cannot be told
           apart**, so splits, fractions and intervals go by image, and images of one person may stand on both sides.
         - The labels of the challenge's own test images are not distributed; they are in the lists of papers alone.
-        - Views are in the DICOM headers alone. Where torchxrayvision's table of them lies in `root`
-          (`kaggle_stage_2_train_images_dicom_headers.csv.gz`), the view column is filled from it.
-        - Ages in the headers reach 155; none is read.
+        - Views, ages and sexes are in the DICOM headers alone. Where torchxrayvision's table of them lies in `root`
+          (`kaggle_stage_2_train_images_dicom_headers.csv.gz`), these columns are filled from it; ages reach 155, and
+          impossible ones count as unknown.
         - The images are NIH ChestX-ray14's: do not train on one and test on the other.
 
     Args:
         root: holds `stage_2_train_labels.csv` and `stage_2_train_images/`.
         target: `pneumonia`: one label, the challenge's Target; `classes`: the three of
             `stage_2_detailed_class_info.csv`, which tells sick lungs without opacity from normal ones.
-        protocol: `official`: the labelled images, no split; `mrm`: the lists of Zhou et al. 2023 (MRM), 25,184 / 1,500 /
-            3,000 images, of which the last are the challenge's test images. The lists are by image: with
-            `patient_from: nih` patients on two sides are an error.
+        protocol: `official`: the labelled images, no split; `mrm`: the lists of Zhou et al. 2023 (MRM) with 25,184,
+            1,500 and 3,000 images, the last being the challenge's test images. They divide images, not patients.
         lists: folder of MRM's `train_list.txt`, `val_list.txt`, `test_list.txt`; `root / "mrm"` where None.
         train_list: the list of training images; MRM's shares of 10 and 1 % are `train_10.txt` and `train_1.txt`.
         patient_from: `image`: each image is a patient; `nih`: the patients of ChestX-ray14, from
@@ -75,7 +74,8 @@ class RsnaPneumonia(ImageFiles):
         self._lists = Path(lists) if lists is not None else self.root / "mrm"
         self._list_names = {"train": train_list, "val": "val_list.txt", "test": "test_list.txt"}
         self.labels = (tables.PNEUMONIA,) if target == "pneumonia" else tables.CLASSES
-        self.official = {"images": 26_684} if protocol == "official" else {}
+        self.split_by = "patient" if protocol == "official" else "image"
+        self.official = MappingProxyType({"images": 26_684} if protocol == "official" else {})
         if protocol == "mrm" and target == "classes":
             raise ConfigError("rsna_pneumonia: MRM's lists tell pneumonia alone. do: take target pneumonia with them")
 
@@ -91,11 +91,13 @@ class RsnaPneumonia(ImageFiles):
             paths = pc.binary_join_element_wise(f"{TRAIN}/", table.column("id"), ".dcm", "")
             table = table.add_column(0, IMAGE, paths)
         ids = table.column("id")
-        headers = self.root / tables.HEADERS
-        views = tables.views(headers, ids) if headers.is_file() else pa.nulls(len(ids), pa.string())
         patients = tables.patients(self.root / tables.MAPPING, ids) if self._patient_from == "nih" else ids
-        columns = {IMAGE: table.column(IMAGE), PATIENT: patients, STUDY: ids, VIEW: views}
-        return pa.table(columns | {name: table.column(name) for name in table.column_names if name not in (IMAGE, "id")})
+        columns = {IMAGE: table.column(IMAGE), PATIENT: patients, STUDY: ids}
+        headers = self.root / tables.HEADERS
+        columns |= tables.headers(headers, ids) if headers.is_file() else {VIEW: pa.nulls(len(ids), pa.string())}
+        return pa.table(
+            columns | {name: table.column(name) for name in table.column_names if name not in (IMAGE, "id")}
+        )
 
     def _listed(self, table: pa.Table) -> pa.Table:
         """The images of MRM's lists; those of the challenge's test have the lists' label and no boxes."""
@@ -141,7 +143,7 @@ class RsnaPneumonia(ImageFiles):
             Source(self.root / tables.LABELS, "labels and boxes, a row a box", CHALLENGE),
             Source(self.root / tables.CLASS_INFO, "three classes instead of two (target: classes)", CHALLENGE, classes),
             Source(self.root / tables.MAPPING, f"{told} (patient_from: nih)", RSNA, nih),
-            Source(self.root / tables.HEADERS, "the views PA and AP", TORCHXRAYVISION, needed=False),
+            Source(self.root / tables.HEADERS, "views, ages and sexes", TORCHXRAYVISION, needed=False),
         ]
         if self._protocol == "mrm":
             found += [Source(self._lists / name, "MRM's split", LISTS) for name in self._list_names.values()]

@@ -10,9 +10,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.boxes import box_column
-from medvl.data.dataset import BOXES, LABEL_PREFIX
+from medvl.data.dataset import AGE, BOXES, LABEL_PREFIX, SEX, VIEW
 from medvl.data.patients import codes_of
 from medvl.data.table_file import place_of, read_columns
+from medvl.datasets.ages import ages_of_cells, sexes_of_cells
 from medvl.errors import DataError
 
 LABELS = "stage_2_train_labels.csv"
@@ -73,10 +74,16 @@ def with_classes(table: pa.Table, path: Path) -> pa.Table:
     return pa.table({"id": table.column("id"), **columns, BOXES: table.column(BOXES)})
 
 
-def views(path: Path, ids: pa.ChunkedArray) -> pa.ChunkedArray:
-    """Views (PA, AP) from a table of DICOM headers; null for images that it does not hold."""
-    cells = read_columns(path, ["PatientID", "ViewPosition"])
-    return cells.column("ViewPosition").combine_chunks().take(pc.index_in(ids, cells.column("PatientID")))
+def headers(path: Path, ids: pa.ChunkedArray) -> dict[str, pa.ChunkedArray]:
+    """`view` (PA, AP), `age` and `sex` from a table of DICOM headers; null for images that it does not hold."""
+    cells = read_columns(path, ["PatientID", "ViewPosition", "PatientAge", "PatientSex"])
+    rows = pc.index_in(ids, cells.column("PatientID"))
+    columns = {
+        VIEW: cells.column("ViewPosition"),
+        AGE: ages_of_cells(cells.column("PatientAge")),
+        SEX: sexes_of_cells(cells.column("PatientSex")),
+    }
+    return {name: column.take(rows) for name, column in columns.items()}
 
 
 def patients(path: Path, ids: pa.ChunkedArray) -> pa.ChunkedArray:

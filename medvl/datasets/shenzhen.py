@@ -17,9 +17,9 @@ VAL_SHARE, TEST_SHARE = 0.15, 0.20  # MoCo-CXR, moco_pretraining/scripts/shenzhe
 
 
 class Shenzhen(NlmTuberculosis):
-    """662 frontal radiographs of Shenzhen No. 3 Hospital, 326 normal and 336 with tuberculosis, about 3,000 pixels wide.
+    """662 frontal radiographs of Shenzhen No. 3 Hospital, 326 normal and 336 with tuberculosis.
 
-    Some PNGs have a palette. Licence: free for research and education, to be cited (Jaeger et al. 2014). See
+    About 3,000 x 3,000 pixels; PNGs may have a palette. Licence: free for research and education, to be cited (Jaeger et al. 2014). See
     `NlmTuberculosis` for the traps.
 
     Args:
@@ -32,7 +32,7 @@ class Shenzhen(NlmTuberculosis):
 
     prefix = "CHNCXR"
     collection = "Shenzhen-Hospital-CXR-Set/ChinaSet_AllFiles"
-    official = {"images": 662, "patients": 662}  # noqa: RUF012
+    official = MappingProxyType({"images": 662, "patients": 662})
     expectations = MappingProxyType({"moco_cxr": MappingProxyType({"train": 431, "val": 99, "test": 132})})
     fake = "medvl.datasets.fakes.shenzhen:write"
 
@@ -55,7 +55,7 @@ class Shenzhen(NlmTuberculosis):
 
 
 def _drawn(table: pa.Table, draw: int) -> np.ndarray:
-    """(N,) places in `SPLITS`: of each class the first by a hash of the patient for testing, the next for validation."""
+    """(N,) places in `SPLITS`: by a hash of the patient the first of each class are for testing, then validation."""
     codes, ids = patients_of(table)
     hashes = keyed_hashes(ids, draw, "shenzhen moco_cxr")[codes]
     sick = np.asarray(table.column(LABEL_PREFIX + TUBERCULOSIS)) == 1

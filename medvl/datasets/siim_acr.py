@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pyarrow as pa
@@ -63,7 +64,7 @@ class SiimAcr(ImageFiles):
     ) -> None:
         self.root = Path(root)
         self._masks, self._images, self._unlabelled = self.root / masks, images, unlabelled
-        self.official = {} if unlabelled else {"images": 12_047}
+        self.official = MappingProxyType({} if unlabelled else {"images": 12_047})
 
     def build_table(self) -> pa.Table:
         """See `ImageFiles.build_table`."""
@@ -132,7 +133,7 @@ class SiimAcr(ImageFiles):
 
     def index_files(self) -> Sequence[Path]:
         """See `ImageFiles.index_files`."""
-        return [self._masks]
+        return [self._masks, self.root / self._images]
 
     def settings(self) -> tuple[object, ...]:
         """See `ImageFiles.settings`."""

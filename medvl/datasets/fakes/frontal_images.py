@@ -36,7 +36,9 @@ def draw_frontal(patients: int, seed: int, resolution: int = RESOLUTION) -> Fron
     phantom = Phantom(patients=patients, seed=seed, resolution=resolution)
     table = phantom.table()
     table = table.filter(pc.not_equal(table.column(VIEW), LATERAL))
-    pixels = [image for image in phantom.read_images(table.column("image").to_pylist()) if isinstance(image, np.ndarray)]
+    pixels = [
+        image for image in phantom.read_images(table.column("image").to_pylist()) if isinstance(image, np.ndarray)
+    ]
     return FrontalImages(phantom, table, pixels)
 
 

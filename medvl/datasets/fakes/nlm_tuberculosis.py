@@ -1,4 +1,4 @@
-"""What the miniatures of the Shenzhen and Montgomery sets share: which phantom patients, their labels and their words."""
+"""What the miniatures of the Shenzhen and Montgomery sets share: phantom patients, their labels and their words."""
 
 from __future__ import annotations
 

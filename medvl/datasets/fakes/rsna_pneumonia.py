@@ -83,7 +83,7 @@ def _write_tables(out: Path, rows: list[Row]) -> None:
         if not row["boxes"]:
             labels.append(f"{row['id']},,,,,0")
         classes += [f"{row['id']},{row['class']}"] * max(1, len(row["boxes"]))
-        headers.append(f"{number},CHEST,CR,54,{row['id']},F,{row['view']}")
+        headers.append(f"{number},CHEST,CR,{155 if number == 1 else 54},{row['id']},F,{row['view']}")
     (out / LABELS).write_text("\n".join(labels) + "\n")
     (out / CLASS_INFO).write_text("\n".join(classes) + "\n")
     (out / HEADERS).write_bytes(gzip.compress("\n".join(headers).encode(), mtime=0))

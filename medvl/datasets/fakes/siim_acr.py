@@ -48,7 +48,7 @@ def write(out: Path, *, patients: int, seed: int) -> dict[str, object]:
 
 
 def _pieces(mask: np.ndarray, count: int) -> list[np.ndarray]:
-    """`count` bands of a mask, each as a mask of the whole image; the rows' order in the file is not that of the bands."""
+    """Up to `count` bands of a mask, the lowest first, each as a mask of the whole image."""
     rows = np.flatnonzero(mask.any(1))
     bands = [band for band in np.array_split(rows, count) if len(band)]
     return [mask & np.isin(np.arange(len(mask)), band)[:, None] for band in reversed(bands)]
