@@ -67,5 +67,5 @@ def _flat(text: str, pixels: int) -> npt.NDArray[np.bool_]:
 def _reason(counts: npt.NDArray[np.int64], pixels: int) -> str:
     starts, lengths = counts[::2], counts[1::2]
     ends = starts + lengths
-    rising = bool((starts[1:] >= ends[:-1]).all()) and ends[-1] <= pixels + 1
+    rising = len(starts) > 1 and bool((starts[1:] >= ends[:-1]).all()) and ends[-1] <= pixels + 1  # from 1
     return "its numbers rise as absolute positions do, and gaps were expected. " if rising else ""

@@ -66,7 +66,9 @@ def with_classes(table: pa.Table, path: Path) -> pa.Table:
     known = pc.is_in(pairs.column("class"), pa.array(CLASSES))
     if not pc.all(known).as_py():
         row = pc.index(pc.is_in(cells.column("class"), pa.array(CLASSES)), False).as_py()
-        raise DataError(f"{path}: {place_of(path, row)}, column 'class': is none of {'; '.join(CLASSES)}")
+        raise DataError(
+            f"{path}: {place_of(path, row)}, column 'class': is none of {'; '.join(CLASSES)}. do: fetch it again"
+        )
     if pc.count_distinct(pairs.column("patientId")).as_py() != pairs.num_rows:
         raise DataError(f"{path}: some images have two classes. do: fetch the file again")
     classes = pairs.column("class").take(_rows(pairs.column("patientId"), table.column("id"), path))
@@ -98,8 +100,10 @@ def patients(path: Path, ids: pa.ChunkedArray) -> pa.ChunkedArray:
         names = pa.array([entry["img_id"] for entry in entries], pa.string())
     except (ValueError, KeyError, TypeError, pa.ArrowException):
         raise DataError(f"{path}: is not a list of objects with subset_img_id and img_id. do: fetch it again") from None
-    found = names.take(_rows(known, ids, path))
-    return pc.struct_field(pc.extract_regex(found, pattern=r"^(?P<patient>\d+)_"), "patient")
+    parts = pc.extract_regex(names.take(_rows(known, ids, path)), pattern=r"^(?P<patient>\d+)_\d+\.png$")
+    if parts.null_count:
+        raise DataError(f"{path}: {parts.null_count} img_id are not spelled as 00000013_005.png. do: fetch it again")
+    return pc.struct_field(parts, "patient")
 
 
 def _rows(known: pa.ChunkedArray | pa.Array, ids: pa.ChunkedArray, path: Path) -> pa.ChunkedArray:

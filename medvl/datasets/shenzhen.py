@@ -19,8 +19,8 @@ VAL_SHARE, TEST_SHARE = 0.15, 0.20  # MoCo-CXR, moco_pretraining/scripts/shenzhe
 class Shenzhen(NlmTuberculosis):
     """662 frontal radiographs of Shenzhen No. 3 Hospital, 326 normal and 336 with tuberculosis.
 
-    About 3,000 x 3,000 pixels; PNGs may have a palette. Licence: free for research and education, to be cited (Jaeger et al. 2014). See
-    `NlmTuberculosis` for the traps.
+    About 3,000 x 3,000 pixels; PNGs may have a palette. Licence: free for research and education, to be cited (Jaeger
+    et al. 2014). See `NlmTuberculosis` for the traps.
 
     Args:
         root: the folder `ChinaSet_AllFiles`, which holds `CXR_png`, and perhaps `ClinicalReadings`.
