@@ -13,6 +13,13 @@ def medvl_register(registry: Registry) -> None:
     registry.register_dataset("folder", "medvl.datasets.folder:Folder")
     registry.register_dataset("openi", "medvl.datasets.openi:Openi")
     registry.register_dataset("vqa_rad", "medvl.datasets.vqa_rad:VqaRad")
+    registry.register_dataset("rsna_pneumonia", "medvl.datasets.rsna_pneumonia:RsnaPneumonia")
+    registry.register_dataset("siim_acr", "medvl.datasets.siim_acr:SiimAcr")
+    registry.register_dataset("shenzhen", "medvl.datasets.shenzhen:Shenzhen")
+    registry.register_dataset("montgomery", "medvl.datasets.montgomery:Montgomery")
+    registry.register_dataset(
+        "covid19_image_collection", "medvl.datasets.covid19_image_collection:Covid19ImageCollection"
+    )
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medvl.errors import DataError
 
@@ -17,9 +17,12 @@ if TYPE_CHECKING:
     from medvl.data.source import Source
 
 IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
+AGE, SEX = "age", "sex"
 TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
 BOXES, QUESTIONS = "boxes", "questions"
 SPLITS = ("train", "val", "test")
+
+SplitBy = Literal["patient", "image", "question"]
 
 
 class Dataset(ABC):
@@ -35,8 +38,8 @@ class Dataset(ABC):
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
         expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
             stands for.
-        split_by: what the dataset's own split divides: `patient`, `image` or `question`. Under the latter two a
-            patient, or even an image, may be on two sides, so what is measured there is partly memory.
+        split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
+            images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
             `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
@@ -45,7 +48,7 @@ class Dataset(ABC):
     sections: tuple[str, ...] = ()
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
-    split_by: str = "patient"
+    split_by: SplitBy = "patient"
     fake: str | None = None
 
     @abstractmethod
@@ -55,8 +58,9 @@ class Dataset(ABC):
         Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
         `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
         `text.SECTION` (string or null), `label.NAME` (int8: 1, 0, -1 uncertain, null not mentioned),
-        and where there are any `boxes` (list of {label, x, y, width, height}, fractions of the image's width and
-        height, origin top left) and `questions` (list of {question, answer, kind}).
+        and where there are any `age` (int16: whole years, null where unknown), `sex` (`F`, `M` or null), `boxes` (list
+        of {label, x, y, width, height}, fractions of the image's width and height, origin top left) and `questions`
+        (list of {question, answer, kind}).
 
         Raises:
             DataError: an index file is missing or malformed; says which file and line, and what to do.

@@ -8,11 +8,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from medvl.data.boxes import box_column as boxes_of_images
 from medvl.datasets.phantom_cases import DIFFUSE_LABELS, FOCAL_ALTERNATIVES, FOCAL_LABELS, LABELS, Studies
 from medvl.datasets.phantom_findings import Placed
 from medvl.datasets.phantom_render import Scene
-
-BOX = pa.struct([("label", pa.string())] + [(side, pa.float32()) for side in ("x", "y", "width", "height")])
 
 _LABEL_OF = {
     "heart": "Cardiomegaly", "effusion": "Pleural Effusion", "pneumothorax": "Pneumothorax",
@@ -86,11 +85,7 @@ def mask(scene: Scene, studies: Studies, label: str, size: int) -> npt.NDArray[n
 def box_column(
     count: int, image: npt.NDArray[np.int64], label: npt.NDArray[np.int64], corners: npt.NDArray[np.float64]
 ) -> pa.ListArray:
-    """The table's `boxes` column for `count` images."""
-    order = np.lexsort((label, image))
-    offsets = np.searchsorted(image[order], np.arange(count + 1))
-    names = pa.array(np.array(LABELS, dtype=object)[label[order]], pa.string())
-    sides = [pa.array(corners[order, k], pa.float32()) for k in range(4)]
-    return pa.ListArray.from_arrays(
-        pa.array(offsets, pa.int32()), pa.StructArray.from_arrays([names, *sides], fields=list(BOX))
-    )
+    """The table's `boxes` column for `count` images; those of one image stand in the order of `LABELS`."""
+    order = np.argsort(label, kind="stable")
+    names = np.array(LABELS, dtype=object)[label[order]]
+    return boxes_of_images(count, image[order], names, corners[order])
