@@ -11,6 +11,8 @@ def medvl_register(registry: Registry) -> None:
     """Everything that no single paper owns."""
     registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
     registry.register_dataset("folder", "medvl.datasets.folder:Folder")
+    registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
+    registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")
