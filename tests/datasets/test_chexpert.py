@@ -33,7 +33,8 @@ def index(tmp_path):
     """A folder with a tiny train.csv and valid.csv that a test may rewrite."""
     header = (
         "Path,Sex,Age,Frontal/Lateral,AP/PA,No Finding,Enlarged Cardiomediastinum,Cardiomegaly,Lung Opacity,"
-        "Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,Support Devices"
+        "Lung Lesion,Edema,Consolidation,Pneumonia,Atelectasis,Pneumothorax,Pleural Effusion,Pleural Other,Fracture,"
+        "Support Devices"
     )
     for name, side in (("train.csv", "train"), ("valid.csv", "valid")):
         rows = [
