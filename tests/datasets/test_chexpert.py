@@ -65,6 +65,7 @@ def test_the_table_says_what_the_files_say(root, table):
 
 def test_labels_stand_in_the_order_of_the_file(root, table):
     assert tuple(rows_of_file(root, "train.csv")[0])[5:] == CheXpert.labels
+    assert CheXpert.labels[3:5] == ("Lung Opacity", "Lung Lesion")  # the labeler has them the other way round
     assert [name for name in table.column_names if name.startswith("label.")] == [f"label.{n}" for n in CheXpert.labels]
 
 

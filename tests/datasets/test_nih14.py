@@ -124,6 +124,13 @@ def test_boxes_are_fractions_of_the_original(root, table):
     assert {splits(table)[name] for name, found in boxes.items() if found} == {"test"}
 
 
+def test_boxes_of_images_that_are_not_in_the_index_are_left_out(root, table):
+    every = dict(zip(table["image"].to_pylist(), table["boxes"].to_pylist(), strict=True))
+    sample = NIH14(root=root, release="sample").table()
+    assert sample["boxes"].to_pylist() == [every[name] for name in sample["image"].to_pylist()]
+    assert 0 < sum(map(len, sample["boxes"].to_pylist())) < sum(map(len, every.values()))
+
+
 def test_boxes_lie_where_the_phantom_drew_them(root, table):
     phantom = Phantom(patients=40, seed=0).table().to_pylist()
     names = [row["image"] for row in table.to_pylist()]

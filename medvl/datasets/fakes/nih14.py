@@ -119,14 +119,16 @@ def _line(row: Row, findings: list[str], age: str, sex: str) -> str:
 
 
 def _write_boxes(path: Path, rows: list[Row]) -> None:
+    """Sorted by finding, as the owner has it, not by image."""
     spelled = {new: old for old, new in BOX_SPELLINGS.items()}
-    lines = [BOX_HEADER]
-    for row in rows:
-        for label, box in row["boxes"]:
-            sides = ",".join(repr(box[side] * SIDE) for side in ("x", "y", "width", "height"))
-            lines.append(f"{row['name']},{spelled.get(label, label)},{sides}")
-    if len(lines) > 1:
-        path.write_text("\n".join([*lines, ""]))
+    boxes = sorted(
+        (spelled.get(label, label), row["name"], *(box[side] * SIDE for side in ("x", "y", "width", "height")))
+        for row in rows
+        for label, box in row["boxes"]
+    )
+    if boxes:
+        lines = [f"{name},{label},{x!r},{y!r},{width!r},{height!r}" for label, name, x, y, width, height in boxes]
+        path.write_text("\n".join([BOX_HEADER, *lines, ""]))
 
 
 def _digits(findings: list[str]) -> str:
