@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pyarrow as pa
 
-from medvl.data.patients import codes_of, keyed_hashes
+from medvl.data.keyed_hash import keyed_hashes
 
 _PURPOSE = "validation"
 
@@ -18,8 +18,7 @@ def drawn_patients(patients: pa.ChunkedArray, share: float, seed: int) -> np.nda
         share: in [0, 1), of the patients.
         seed: of the draw.
     """
-    codes, ids = codes_of(patients)
-    return (keyed_hashes(ids, seed, _PURPOSE) / 2.0**64 < share)[codes]
+    return keyed_hashes(patients, seed, _PURPOSE) / 2.0**64 < share
 
 
 def drawn_images(images: pa.ChunkedArray, number: int, seed: int) -> np.ndarray:
@@ -30,7 +29,7 @@ def drawn_images(images: pa.ChunkedArray, number: int, seed: int) -> np.ndarray:
         number: how many.
         seed: of the draw.
     """
-    order = np.argsort(keyed_hashes(images.combine_chunks(), seed, _PURPOSE), kind="stable")
+    order = np.argsort(keyed_hashes(images, seed, _PURPOSE), kind="stable")
     drawn = np.zeros(len(images), bool)
     drawn[order[:number]] = True
     return drawn

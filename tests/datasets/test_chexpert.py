@@ -5,8 +5,10 @@ import numpy as np
 import pytest
 
 from medvl.data.dataset import SPLITS
+from medvl.data.draw import splits_of
 from medvl.data.label_policy import label_matrix
 from medvl.data.patients import require_disjoint
+from medvl.data.selection import Selection
 from medvl.datasets.chexpert import CheXpert
 from medvl.datasets.chexpert_layout import IMAGE_BATCHES, INDEX_BATCH
 from medvl.datasets.fakes.chexpert import write
@@ -161,6 +163,10 @@ def test_mrm_draws_images_and_says_so(root, table):
     assert counts == {"train": train - 15, "val": 15, "test": len(table) - train}
     found = sides(drawn)
     assert found["train"] & found["val"] and not found["test"] & (found["train"] | found["val"])
+    selection = Selection(expect=counts)
+    assert splits_of(drawn, selection, 0, split_by=dataset.split_by).tolist() == places(drawn).tolist()
+    with pytest.raises(DataError, match="patients are on two sides"):
+        splits_of(drawn, selection, 0)
     other = CheXpert(root=root, protocol="mrm", validation=15, seed=1)
     assert places(other.table()).tolist() != places(drawn).tolist()
     assert other.fingerprint() != dataset.fingerprint()
