@@ -20,6 +20,8 @@ def medvl_register(registry: Registry) -> None:
     registry.register_dataset(
         "covid19_image_collection", "medvl.datasets.covid19_image_collection:Covid19ImageCollection"
     )
+    registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
+    registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")

@@ -53,7 +53,9 @@ class Dataset(ABC):
 
     @abstractmethod
     def table(self) -> pa.Table:
-        """The canonical study table, one row per image.
+        """The canonical study table, one row per image, read anew at each call.
+
+        Whoever wants to use it asks `medvl.data.study_table.open_table`, which keeps it on the disk.
 
         Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
         `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
@@ -106,3 +108,10 @@ class Dataset(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A short hash that changes whenever the table or the pixels could have changed."""
+
+    def table_fingerprint(self) -> str:
+        """A short hash that changes whenever the table could have changed, the code that reads it included.
+
+        Override where `fingerprint` looks at every image: this one must take milliseconds.
+        """
+        return self.fingerprint()

@@ -198,6 +198,11 @@ def _check_fields(
             f"{stage.data.place}: the model reads text; say which section, text: NAME. "
             f"sections of '{stage.data.name}': {known}"
         )
+    if stage.budget.sort_window is not None and not text:
+        problems.append(
+            f"{stage.place}.budget.sort_window: it sorts cases by the length of their text, and the model reads none. "
+            "do: leave it out"
+        )
     if labels and not data.labels:
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
