@@ -11,6 +11,7 @@ def medvl_register(registry: Registry) -> None:
     """Everything that no single paper owns."""
     registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
     registry.register_dataset("folder", "medvl.datasets.folder:Folder")
+    registry.register_dataset("mimic_cxr", "medvl.datasets.mimic_cxr:MimicCxr")
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")
