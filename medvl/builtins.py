@@ -12,6 +12,8 @@ def medvl_register(registry: Registry) -> None:
     registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
     registry.register_dataset("folder", "medvl.datasets.folder:Folder")
     registry.register_dataset("mimic_cxr", "medvl.datasets.mimic_cxr:MimicCxr")
+    registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
+    registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
 
     registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")

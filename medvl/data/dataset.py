@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from medvl.data.source import Source
 
 IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
+AGE, SEX = "age", "sex"
 TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
 BOXES, QUESTIONS = "boxes", "questions"
 SPLITS = ("train", "val", "test")
@@ -52,8 +53,9 @@ class Dataset(ABC):
         Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
         `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
         `text.SECTION` (string or null), `label.NAME` (int8: 1, 0, -1 uncertain, null not mentioned),
-        and where there are any `boxes` (list of {label, x, y, width, height}, fractions of the image's width and
-        height, origin top left) and `questions` (list of {question, answer, kind}).
+        and where there are any `age` (int16: whole years, null where unknown), `sex` (`F`, `M` or null), `boxes` (list
+        of {label, x, y, width, height}, fractions of the image's width and height, origin top left) and `questions`
+        (list of {question, answer, kind}).
 
         Raises:
             DataError: an index file is missing or malformed; says which file and line, and what to do.

@@ -12,7 +12,7 @@ import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, TEXT_PREFIX
 from medvl.data.images import Fit
-from medvl.data.label_policy import BLANKS, POLICIES, Blank, Policy
+from medvl.data.label_policy import Blank, Policy, labels_of, policy_problems
 from medvl.data.patients import codes_of, keyed_hashes, patients_of, require_disjoint
 from medvl.errors import ConfigError, DataError, unknown
 
@@ -28,8 +28,9 @@ class Selection:
     Args:
         split: the cases to learn from: train, val or test.
         text: the report section that becomes the text; no text where None.
-        labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy`, `names` (which labels, in what
-            order; all where left out) and `blank` (`zero` or `ignore`).
+        labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy` (a name, or a mapping that gives
+            each label one of its own), `names` (which labels, in what order; where left out those that the policy
+            speaks of, or all) and `blank` (`zero` or `ignore`).
         fraction: share of the split to learn from, in (0, 1]. Smaller ones are nested in larger ones of the same seed.
         fraction_by: draw that share of the patients, or of the images.
         splits: shares of patients in train, val and test, for datasets without a split of their own; 0.7, 0.1, 0.2
@@ -39,7 +40,7 @@ class Selection:
         expect: numbers of images in splits; other numbers are an error.
 
     Attributes:
-        policy: the label policy.
+        policy: the label policy, or a mapping of labels to policies.
         names: the labels asked for; None means all.
         blank: what becomes of findings that are not mentioned.
 
@@ -64,7 +65,7 @@ class Selection:
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
         given: Mapping[str, Any] = labels if isinstance(labels, Mapping) else {"policy": labels}
-        self.policy = cast(Policy, given.get("policy", "positive_vs_rest"))
+        self.policy = cast(Policy | dict[str, Policy], given.get("policy", "positive_vs_rest"))
         names = given.get("names")
         self.names: tuple[str, ...] | None = (names,) if isinstance(names, str) else tuple(names) if names else None
         self.blank = cast(Blank, given.get("blank", "zero"))
@@ -85,12 +86,11 @@ class Selection:
         """
         if self.policy == "none":
             return ()
-        if self.names is None:
-            return tuple(known)
-        problems = [unknown("label", name, known) for name in self.names if name not in known]
+        names = self.names or labels_of(self.policy) or tuple(known)
+        problems = [unknown("label", name, known) for name in names if name not in known]
         if problems:
             raise ConfigError(problems)
-        return self.names
+        return names
 
 
 def _unlisted(what: str, value: object, known: Sequence[str]) -> list[str]:
@@ -99,12 +99,12 @@ def _unlisted(what: str, value: object, known: Sequence[str]) -> list[str]:
 
 def _label_problems(selection: Selection, given: Mapping[str, Any]) -> list[str]:
     problems = [unknown("key of labels", key, LABEL_KEYS) for key in given if key not in LABEL_KEYS]
-    problems += _unlisted("label policy", selection.policy, POLICIES) + _unlisted("blank", selection.blank, BLANKS)
-    if selection.policy == "positive_vs_rest" and selection.blank == "ignore":
-        problems.append("labels: under positive_vs_rest blanks are 0; to ignore them choose ones, zeros or ignore")
+    wrong = policy_problems(selection.policy, selection.blank)
     names = selection.names or ()
     problems += [f"labels: '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
-    return problems
+    spoken = None if wrong else labels_of(selection.policy)
+    silent = [] if spoken is None else [name for name in names if name not in spoken]
+    return problems + wrong + [unknown("label", name, spoken or (), of="the label policy") for name in silent]
 
 
 def _split_problems(selection: Selection) -> list[str]:

@@ -56,6 +56,29 @@ def read_columns(path: Path, names: Sequence[str], *, encoding: str = "utf-8", s
     return table
 
 
+def column_names(path: Path, *, encoding: str = "utf-8") -> tuple[str, ...]:
+    """The names that an index file gives its columns, in order, without surrounding blanks.
+
+    Of JSONL, whose records may differ, the first record's.
+
+    Raises:
+        DataError: no such file, or of an unknown format or encoding.
+    """
+    _require_file(path)
+    kind = _kind(path)
+    try:
+        if kind in PARQUET:
+            names = pa.parquet.read_schema(path).names
+        elif kind in JSONL:
+            with _text(path, encoding) as file:
+                names = list(json.loads(next((line for line in file if line.strip()), "{}")))
+        else:
+            names = _header(path, encoding, DELIMITERS[kind])
+    except UnicodeDecodeError as error:
+        raise DataError(_not_in(path, encoding)) from error
+    return tuple(name.strip() for name in names)
+
+
 def place_of(path: Path, row: int, encoding: str = "utf-8") -> str:
     """Where data row `row` (from 0) stands in the file: `line 17`; for Parquet `row 17`, from 1."""
     kind = _kind(path)
@@ -120,8 +143,7 @@ def _positions(path: Path, names: Sequence[str], found: Sequence[str]) -> list[i
 
 
 def _read_csv(path: Path, names: Sequence[str], encoding: str, delimiter: str) -> pa.Table:
-    with _text(path, encoding) as file:
-        header = next((row for row in csv.reader(file, delimiter=delimiter) if row), [])
+    header = _header(path, encoding, delimiter)
     positions = _positions(path, names, header)
     faults: list[pa.csv.InvalidRow] = []
 
@@ -157,6 +179,17 @@ def _read_csv(path: Path, names: Sequence[str], encoding: str, delimiter: str) -
         raise DataError(f"{path}: cannot be parsed. do: look for a quote that is never closed") from None
     _require_closed_quotes(path, encoding, delimiter)
     return _table(names, [_clean(table.column(place)) for place in wanted])
+
+
+def _header(path: Path, encoding: str, delimiter: str) -> list[str]:
+    """The first record; nameless columns at its end that the next record does not have are cut off."""
+    with _text(path, encoding) as file:
+        records = (record for record in csv.reader(file, delimiter=delimiter) if record)
+        header = next(records, [])
+        cells = len(next(records, header))
+    while len(header) > cells and not header[-1].strip():
+        header.pop()
+    return header
 
 
 def _require_closed_quotes(path: Path, encoding: str, delimiter: str) -> None:
