@@ -102,7 +102,7 @@ def sections_of(text: str) -> dict[str, str]:
     Returns:
         Name -> text on one line, without surrounding blanks.
     """
-    parts = split_report(text.replace("\r\n", "\n").replace("\r", "\n"))
+    parts = split_report(unix_lines(text))
     found = {name: one_line(body) for name, body in parts}
     if not found.get("indication") and "history" in found:
         found["indication"] = found["history"]
@@ -114,3 +114,8 @@ def sections_of(text: str) -> dict[str, str]:
 def one_line(text: str) -> str:
     """Lines joined and blanks made single."""
     return " ".join(text.split())
+
+
+def unix_lines(text: str) -> str:
+    """Line ends of any kind as `\\n`."""
+    return text.replace("\r\n", "\n").replace("\r", "\n")

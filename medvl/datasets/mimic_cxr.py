@@ -14,10 +14,11 @@ from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLIT, STUDY, TEXT_
 from medvl.data.patients import codes_of
 from medvl.data.source import Source
 from medvl.datasets import mimic_cxr_reports as report_files
+from medvl.datasets.chexpert_cells import LABELS as CHEXPERT
 from medvl.datasets.folder_cells import labels_of_cells, splits_of_cells
 from medvl.datasets.image_files import ImageFiles
 from medvl.datasets.mimic_cxr_cohorts import COHORTS
-from medvl.datasets.mimic_cxr_tables import complete, parsed, places_of, read_source, table_file
+from medvl.datasets.mimic_cxr_tables import complete, parsed, places_of, read_source, require, table_file
 from medvl.datasets.mimic_cxr_views import VIEW_CODE, VIEW_POSITION, projections_of, views_of
 from medvl.errors import ConfigError, unknown
 
@@ -28,10 +29,7 @@ Images = Literal["jpg", "dicom"]
 Labeler = Literal["chexpert", "negbio", "none"]
 Protocol = Literal["official", "mmbt", "medvill"]
 
-LABELS = (
-    "Atelectasis", "Cardiomegaly", "Consolidation", "Edema", "Enlarged Cardiomediastinum", "Fracture", "Lung Lesion",
-    "Lung Opacity", "No Finding", "Pleural Effusion", "Pleural Other", "Pneumonia", "Pneumothorax", "Support Devices",
-)  # fmt: skip
+LABELS = tuple(sorted(CHEXPERT))  # CheXpert's fourteen, in the order of these files
 PROJECTION = "projection"
 SUFFIXES = {"jpg": ".jpg", "dicom": ".dcm"}
 OFFICIAL = {"images": 377_110, "studies": 227_835, "patients": 65_379}
@@ -123,8 +121,8 @@ class MimicCxr(ImageFiles):
             PROJECTION: projections_of(views),
             SPLIT: self._splits(image),
         }
-        if self._reports is not None:
-            columns |= self._sections(self._reports, patient, study)
+        for reports in self._report_sources():
+            columns |= self._sections(require(reports), patient, study)
         labels, labelled = self._label_columns(study)
         table = pa.table(columns | labels)
         if self._protocol == "official":
@@ -188,8 +186,10 @@ class MimicCxr(ImageFiles):
         """See `Dataset.sources`."""
         page = JPG_PAGE if self._images == "jpg" else DICOM_PAGE
         images = Source(self.root / "files", f"the images, as {self._images}", page)
-        reports = [] if self._reports is None else [Source(self._reports, "the reports", _REPORT_PAGE)]
-        return [images, *self._table_sources(), *reports]
+        return [images, *self._table_sources(), *self._report_sources()]
+
+    def _report_sources(self) -> list[Source]:
+        return [] if self._reports is None else [Source(self._reports, "the reports' sections", _REPORT_PAGE)]
 
 
 def _problems(images: str, labeler: str, protocol: str, reports: Path | None) -> list[str]:

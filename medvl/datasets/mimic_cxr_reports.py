@@ -8,6 +8,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from io import BytesIO
 from pathlib import Path
 from typing import TypeVar
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet
 
 from medvl.data.cache import cache_folder
-from medvl.data.report_sections import CONCLUSIONS, SECTIONS, one_line, sections_of
+from medvl.data.report_sections import CONCLUSIONS, SECTIONS, one_line, sections_of, unix_lines
 from medvl.data.table_file import read_columns
 from medvl.datasets import mimic_cxr_by_hand as by_hand
 from medvl.errors import DataError
@@ -118,45 +119,46 @@ def _in_threads(work: Callable[[T], U], items: Sequence[T]) -> Iterator[list[U]]
         yield from pool.map(lambda chunk: [work(item) for item in chunk], chunks)
 
 
-def _opener(reports: Path) -> Callable[[str], bytes | None]:
-    """A function from a report's name to its bytes, None where there is none."""
+@contextmanager
+def _opened(reports: Path) -> Iterator[Callable[[str], bytes | None]]:
+    """A function from a report's name to its bytes, None where there is none; threads may share it."""
     if reports.is_dir():
         files = _files(reports)
-
-        def read(name: str) -> bytes | None:
-            try:
-                return (files / name).read_bytes()
-            except FileNotFoundError:
-                return None
-
-        return read
-    try:
-        archive = zipfile.ZipFile(reports)
-    except zipfile.BadZipFile:
+        yield lambda name: _bytes(files / name)
+        return
+    if not zipfile.is_zipfile(reports):
         raise DataError(
             f"{reports}: is neither a folder, a zip nor a CSV of reports. do: name the folder that holds 'files', "
             "or mimic-cxr-reports.zip"
-        ) from None
-    known = set(archive.namelist())
-    return lambda name: archive.read(f"files/{name}") if f"files/{name}" in known else None
+        )
+    with zipfile.ZipFile(reports) as archive:
+        known = set(archive.namelist())
+        yield lambda name: archive.read(f"files/{name}") if f"files/{name}" in known else None
+
+
+def _bytes(path: Path) -> bytes | None:
+    try:
+        return path.read_bytes()
+    except FileNotFoundError:
+        return None
 
 
 def _read_texts(reports: Path, studies: Sequence[str], names: Sequence[str], progress: Progress) -> pa.Table:
-    read = _opener(reports)
-
-    def divide(one: tuple[str, str]) -> dict[str, str] | None:
-        study, name = one
-        content = read(name)
-        return None if content is None else sections_of_study(study, content.decode("utf-8", "replace"))
-
     columns: dict[str, list[str | None]] = {name: [] for name in SECTIONS}
     missing = done = 0
-    for part in _in_threads(divide, list(zip(studies, names, strict=True))):
-        missing += part.count(None)
-        for name, column in columns.items():
-            column += [None if found is None else found.get(name) for found in part]
-        done += len(part)
-        progress(done, len(studies))
+    with _opened(reports) as read:
+
+        def divide(one: tuple[str, str]) -> dict[str, str] | None:
+            study, name = one
+            content = read(name)
+            return None if content is None else sections_of_study(study, content.decode("utf-8", "replace"))
+
+        for part in _in_threads(divide, list(zip(studies, names, strict=True))):
+            missing += part.count(None)
+            for name, column in columns.items():
+                column += [None if found is None else found.get(name) for found in part]
+            done += len(part)
+            progress(done, len(studies))
     _require_some(reports, missing, studies, "files/pNN/pNNNNNNNN/sNNNNNNNN.txt")
     return pa.table({STUDY: pa.array(studies, pa.string())} | {n: pa.array(c, pa.string()) for n, c in columns.items()})
 
@@ -168,7 +170,7 @@ def sections_of_study(study: str, text: str) -> dict[str, str]:
         found["conclusion"] = found.get(by_hand.CONCLUSION_SECTION[study], "")
     elif study in by_hand.CONCLUSION_RANGE:
         start, end = by_hand.CONCLUSION_RANGE[study]
-        found["conclusion"] = one_line(text[start:end])
+        found["conclusion"] = one_line(unix_lines(text)[start:end])
     return {name: body for name, body in found.items() if body}
 
 

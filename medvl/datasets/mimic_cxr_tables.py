@@ -28,9 +28,19 @@ def read_source(source: Source, names: Sequence[str]) -> pa.Table:
     Raises:
         DataError: it is not there, and where it is obtained; or it cannot be read.
     """
-    if not source.present:
-        raise DataError(f"{source.path}: there is no such file; it holds {source.what}. do: obtain it: {source.where}")
+    require(source)
     return read_columns(source.path, names)
+
+
+def require(source: Source) -> Path:
+    """The path of what must be there.
+
+    Raises:
+        DataError: it is not; says what it is and where it is obtained.
+    """
+    if not source.present:
+        raise DataError(f"{source.path}: is not there; needed for {source.what}. do: obtain it from {source.where}")
+    return source.path
 
 
 def complete(path: Path, rows: pa.Table, name: str) -> pa.ChunkedArray:
