@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medvl.errors import DataError
 
@@ -22,6 +22,8 @@ TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
 BOXES, QUESTIONS = "boxes", "questions"
 SPLITS = ("train", "val", "test")
 
+SplitBy = Literal["patient", "image", "question"]
+
 
 class Dataset(ABC):
     """One source of studies. Construction reads nothing; `table` reads the index; `read_image` decodes.
@@ -36,6 +38,8 @@ class Dataset(ABC):
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
         expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
             stands for.
+        split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
+            images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
             `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
@@ -44,6 +48,7 @@ class Dataset(ABC):
     sections: tuple[str, ...] = ()
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    split_by: SplitBy = "patient"
     fake: str | None = None
 
     @abstractmethod

@@ -11,8 +11,6 @@ import pyarrow.compute as pc
 from medvl.data.dataset import PATIENT, SPLITS
 from medvl.errors import DataError
 
-_BY_IMAGE = {b"medvl.split_by": b"image"}  # in the metadata of a table's schema
-
 
 def patients_of(table: pa.Table) -> tuple[np.ndarray, pa.Array]:
     """(codes, ids): (N,) int64 code of each row's patient, and the id of each code, in order of first appearance."""
@@ -35,38 +33,8 @@ def keyed_hashes(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
     return np.frombuffer(b"".join(digests), "<u8")
 
 
-def declare_split_by_image(table: pa.Table) -> pa.Table:
-    """The same table, saying of its own split that it divides images, not patients.
-
-    For the splits of papers that put a patient's images on several sides: they are honoured, and `medvl` says so,
-    instead of being refused. The mark stands in the schema's metadata and stays through Parquet and Arrow files.
-    """
-    return table.replace_schema_metadata({**(table.schema.metadata or {}), **_BY_IMAGE})
-
-
-def is_split_by_image(table: pa.Table) -> bool:
-    """Whether the table declares that its split divides images; else it must divide patients."""
-    (key, value), *_ = _BY_IMAGE.items()
-    return (table.schema.metadata or {}).get(key) == value
-
-
-def sides_of_patients(table: pa.Table, splits: np.ndarray) -> tuple[np.ndarray, pa.Array]:
-    """How many images each patient has on each side.
-
-    Args:
-        table: a study table.
-        splits: (N,) int8 places in `SPLITS`.
-
-    Returns:
-        (U, 3) int64 counts in the order of `SPLITS`, and the ids of the U patients.
-    """
-    codes, ids = patients_of(table)
-    counts = np.bincount(codes * len(SPLITS) + splits, minlength=len(ids) * len(SPLITS))
-    return counts.reshape(-1, len(SPLITS)), ids
-
-
 def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
-    """Refuse a patient on two sides of a split, unless the table declares that its split is by image.
+    """Refuse a patient on two sides of a split.
 
     Args:
         table: a study table.
@@ -75,35 +43,19 @@ def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
     Raises:
         DataError: says how many patients, and names the first by a hash of their id, never by the id.
     """
-    if is_split_by_image(table):
-        return
-    counts, ids = sides_of_patients(table, splits)
-    shared = np.flatnonzero((counts > 0).sum(1) > 1)
+    codes, ids = patients_of(table)
+    cells = np.bincount(codes * len(SPLITS) + splits, minlength=len(ids) * len(SPLITS)).reshape(-1, len(SPLITS))
+    shared = np.flatnonzero((cells > 0).sum(1) > 1)
     if len(shared) == 0:
         return
     named = []
     for code in shared[:5]:
-        sides = " and ".join(side for side, count in zip(SPLITS, counts[code], strict=True) if count)
+        sides = " and ".join(side for side, count in zip(SPLITS, cells[code], strict=True) if count)
         named.append(f"  {id_hash(ids[int(code)].as_py())} in {sides}")
     raise DataError(
         f"{len(shared)} patients are on two sides of the split (ids hashed with medvl.data.patients.id_hash):\n"
         + "\n".join(named)
         + "\ndo: move each patient to one side, or leave the split column out and let `splits` draw one by patient"
-    )
-
-
-def leak_note(table: pa.Table, splits: np.ndarray) -> str | None:
-    """A sentence about patients on two sides of a split that is declared to be by image; None where there are none."""
-    counts, _ = sides_of_patients(table, splits)
-    shared = counts[(counts > 0).sum(1) > 1]
-    if len(shared) == 0:
-        return None
-    numbers = ", ".join(
-        f"{(shared[:, place] > 0).sum()} in {side}" for place, side in enumerate(SPLITS) if shared[:, place].any()
-    )
-    return (
-        f"the split is by image: {len(shared)} of {len(counts)} patients are on more than one side ({numbers}); "
-        "what is measured there is partly memory of the patient"
     )
 
 

@@ -9,7 +9,6 @@ import numpy as np
 import pyarrow as pa
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, VIEW
-from medvl.data.patients import declare_split_by_image
 from medvl.data.source import Source
 from medvl.datasets.chexpert_cells import LABELS, read_index, references_of
 from medvl.datasets.chexpert_layout import TRAIN, VALID, Layout
@@ -46,7 +45,7 @@ class CheXpert(ImageFiles):
         root: the folder of the release, or the one above.
         protocol: `official`: train.csv is train, valid.csv is val, and there is no test. The others take valid.csv for
             test and val from train.csv: `mrm` by image, as MRM, GLoRIA and their followers do, which puts most of
-            val's patients in train as well (the table declares it, and every run notes it); `by_patient` whole
+            val's patients in train as well (`split_by` is `image`, and every run notes it); `by_patient` whole
             patients.
         validation: how much becomes val: a number of images under `mrm` (5,000 where None), a share of the patients
             under `by_patient` (0.1 where None).
@@ -84,6 +83,7 @@ class CheXpert(ImageFiles):
         if problems:
             raise ConfigError(problems)
         self._validation = VALIDATION[protocol] if validation is None else validation
+        self.split_by = "image" if protocol == "mrm" else "patient"
         self.official = {"images": 223_648, "patients": 64_740, "studies": 187_841}
         if protocol == "official":
             self.official |= self.expectations["official"]
@@ -96,8 +96,7 @@ class CheXpert(ImageFiles):
         splits[len(train) :] = VAL_PLACE if self._protocol == "official" else TEST_PLACE
         splits[: len(train)] = self._train_splits(train)
         table = table.add_column(table.column_names.index(VIEW) + 1, SPLIT, split_names(splits))
-        table = table.filter(pa.array(splits != NOWHERE))
-        return declare_split_by_image(table) if self._protocol == "mrm" else table
+        return table.filter(pa.array(splits != NOWHERE))
 
     def _train_splits(self, train: pa.Table) -> np.ndarray:
         """(N,) the split of each image of train.csv, train or val."""

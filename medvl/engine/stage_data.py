@@ -13,7 +13,7 @@ from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
 from medvl.data.dataset import IMAGE, SPLITS
 from medvl.data.label_policy import label_matrix
-from medvl.data.patients import leak_note, patients_of
+from medvl.data.patients import patients_of
 from medvl.data.selection import Split, ids_hash, rows_of, splits_of, texts_of
 from medvl.data.store import ImageStore, build_store
 from medvl.engine.assemble import data_spec
@@ -100,12 +100,10 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     good = store.good if store is not None else None
     train = rows_of(table, selection.split, selection, seed, good)
     splits: dict[str, np.ndarray] = {name: rows_of(table, name, selection, seed, good) for name in _wanted(plan)}
-    sides = splits_of(table, selection, seed)
-    corpus = np.flatnonzero(sides == SPLITS.index(selection.split))
+    corpus = np.flatnonzero(splits_of(table, selection, seed) == SPLITS.index(selection.split))
     labels = label_matrix(table, spec.labels, selection.policy, selection.blank) if plan.reads_labels else None
     texts = texts_of(table, selection.text) if plan.reads_text and selection.text is not None else None
-    leak = leak_note(table, sides)
-    notes = _notes(store, texts, train) + ([leak] if leak else [])
+    notes = _notes(store, texts, train)
     if labels is not None:
         taught = labels[train]
         spec = replace(spec, positives=_count(taught == 1), negatives=_count(taught == 0))
