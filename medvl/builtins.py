@@ -20,6 +20,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_dataset(
         "covid19_image_collection", "medvl.datasets.covid19_image_collection:Covid19ImageCollection"
     )
+    registry.register_dataset("mimic_cxr", "medvl.datasets.mimic_cxr:MimicCxr")
     registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
     registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
 
