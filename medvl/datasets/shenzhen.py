@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 
 from medvl.data.dataset import LABEL_PREFIX, PATIENT, SPLIT, SPLITS
-from medvl.data.patients import keyed_hashes, patients_of
+from medvl.data.keyed_hash import keyed_hashes
+from medvl.data.patients import patients_of
 from medvl.datasets.nlm_tuberculosis import TUBERCULOSIS, NlmTuberculosis
 
 VAL_SHARE, TEST_SHARE = 0.15, 0.20  # MoCo-CXR, moco_pretraining/scripts/shenzhen_mutiple_split.py

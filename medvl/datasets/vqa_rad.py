@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from medvl.data.dataset import IMAGE, PATIENT, QUESTIONS, SPLIT, SPLITS, STUDY, VIEW
 from medvl.data.json_file import read_json
-from medvl.data.patients import keyed_hashes
+from medvl.data.keyed_hash import keyed_hashes
 from medvl.data.source import Source
 from medvl.datasets.image_files import ImageFiles
 from medvl.datasets.vqa_rad_items import (
