@@ -54,14 +54,35 @@ class SampleRandom:
 
     def integers(self, name: str, count: int) -> np.ndarray:
         """(B,) int64 of 0 ... count - 1, for a count below 2**32."""
-        scaled = (self._bits(name) >> np.uint64(32)) * np.uint64(count)
-        return (scaled >> np.uint64(32)).astype(np.int64)
+        return _scaled(self._bits(name), count)
+
+    def uniform_grid(self, name: str, columns: int) -> np.ndarray:
+        """(B, columns) float32 of [0, 1): numbers for the tokens of a text, the same however long its batch is."""
+        return _unit(self._grid(name, columns))
+
+    def integer_grid(self, name: str, columns: int, count: int) -> np.ndarray:
+        """(B, columns) int64 of 0 ... count - 1, for a count below 2**32; likewise."""
+        return _scaled(self._grid(name, columns), count)
+
+    def _grid(self, name: str, columns: int) -> np.ndarray:
+        """(B, columns) uint64."""
+        return mix64(self._bits(name)[:, None] + keys(columns, "columns"))
 
     def _unit(self, name: str) -> np.ndarray:
-        """(B,) float32 of [0, 1): 24 bits are all that a float32 holds evenly."""
-        return (self._bits(name) >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+        """(B,) float32 of [0, 1)."""
+        return _unit(self._bits(name))
 
     def _bits(self, name: str) -> np.ndarray:
         # A second key between two rounds: with one alone, two names would read one sequence at two offsets.
         offset, inner = keys(2, self.seed, self.epoch, self.stream, name)
         return mix64(mix64(self.indices.astype(np.uint64) + offset) ^ inner)
+
+
+def _unit(bits: np.ndarray) -> np.ndarray:
+    """uint64 -> float32 of [0, 1): 24 bits are all that a float32 holds evenly."""
+    return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
+
+
+def _scaled(bits: np.ndarray, count: int) -> np.ndarray:
+    """uint64 -> int64 of 0 ... count - 1."""
+    return (((bits >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32)).astype(np.int64)

@@ -120,12 +120,15 @@ class Selection:
             raise ConfigError(f"expect: {unknown('preset', self.expect, presets)}")
         return presets[self.expect]
 
-    def unfit(self, dataset: Dataset) -> list[str]:
-        """What is asked for here and the dataset does not have, as far as its parameters tell; it reads nothing."""
-        sections = () if self.text_rule is None else self.text_rule.sections
-        problems = [
-            unknown("text section", name, dataset.sections) for name in sections if name not in dataset.sections
-        ]
+    def unfit(self, dataset: Dataset, name: str) -> list[str]:
+        """What is asked for here and the dataset does not have, as far as its parameters tell; it reads nothing.
+
+        Args:
+            dataset: what is selected from.
+            name: as the experiment calls it.
+        """
+        asked, known = () if self.text_rule is None else self.text_rule.sections, dataset.sections
+        problems = [unknown("text section", section, known, of=name) for section in asked if section not in known]
         for check in (partial(self.chosen_labels, dataset.labels), partial(self.expected, dataset.expectations)):
             try:
                 check()

@@ -56,16 +56,17 @@ class TextRule:
 
     def apply(self, sections: Sequence[pa.Array]) -> pa.Array:
         """The texts of n cases from their sections' columns, (n,) each: (n,) strings, empty where all are blank."""
-        filled = [pc.if_else(_blank(column), pa.scalar(None, column.type), column) for column in sections]
-        if self.how == "join":
-            return pc.binary_join_element_wise(*filled, " ", null_handling="skip")
-        chosen = filled[0]
+        filled = [pc.if_else(_blank(column), "", column.cast(pa.string())) for column in sections]
+        text = filled[0]
         for other in filled[1:]:
-            better = pc.is_null(chosen)
-            if self.how == "longest":
-                better = pc.greater(_length(other), _length(chosen))
-            chosen = pc.if_else(better, other, chosen)
-        return pc.fill_null(chosen, "")
+            if self.how == "join":  # pyarrow's own way of skipping nulls loses the rows where all are null
+                gap = pc.if_else(pc.and_(_said(text), _said(other)), " ", "")
+                text = pc.binary_join_element_wise(text, gap, other, "")
+            elif self.how == "longest":
+                text = pc.if_else(pc.greater(pc.utf8_length(other), pc.utf8_length(text)), other, text)
+            else:
+                text = pc.if_else(_said(text), text, other)
+        return text
 
 
 class Texts:
@@ -122,11 +123,11 @@ class RowTexts:
 
 
 def _blank(column: pa.Array) -> pa.Array:
-    return pc.equal(pc.utf8_trim_whitespace(column), "")
+    return pc.fill_null(pc.equal(pc.utf8_trim_whitespace(column), ""), True)
 
 
-def _length(column: pa.Array) -> pa.Array:
-    return pc.fill_null(pc.utf8_length(column), 0)
+def _said(texts: pa.Array) -> pa.Array:
+    return pc.not_equal(texts, "")
 
 
 def _empty(column: pa.ChunkedArray) -> np.ndarray:

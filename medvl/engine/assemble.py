@@ -26,7 +26,7 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     Raises:
         ConfigError: labels, text sections or expected counts that the dataset does not have.
     """
-    problems = stage.selection.unfit(dataset)
+    problems = stage.selection.unfit(dataset, stage.data.name)
     if problems:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
     labels = stage.selection.chosen_labels(dataset.labels)

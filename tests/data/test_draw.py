@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -41,7 +43,7 @@ def test_the_papers_fractions_are_nested_in_the_split_they_are_drawn_from(seed, 
     drawn = [
         rows_of(table, "train", Selection(fraction=share, fraction_by=by), seed, splits=None) for share in fractions
     ]
-    for few, more in zip(drawn, drawn[1:], strict=False):
+    for few, more in itertools.pairwise(drawn):
         assert set(few) < set(more)
     np.testing.assert_array_equal(drawn[-1], np.flatnonzero(split[patients] == "train"))
 
@@ -132,7 +134,9 @@ def test_a_cohort_is_cut_from_all_splits_before_they_are_counted(keys, train, te
 
 
 def test_a_view_that_no_image_has_is_refused():
-    with pytest.raises(DataError, match=r"only: unknown view 'LATERL'. did you mean 'LATERAL'\? known: AP, LATERAL, PA"):
+    with pytest.raises(
+        DataError, match=r"only: unknown view 'LATERL'. did you mean 'LATERAL'\? known: AP, LATERAL, PA"
+    ):
         splits_of(studies(range(5), **COHORT), Selection(only={"view": ["AP", "LATERL"]}), 0)
 
 

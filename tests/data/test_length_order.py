@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -29,16 +31,16 @@ def test_cases_stay_in_their_windows_and_are_sorted_there():
     order, lengths = make_order(103, batch=5, window=4)
     before, after = order.order.at(3, np.arange(103)), order.at(3, np.arange(103))
     ends = [0, 20, 40, 60, 80, 100]
-    for start, end in zip(ends, ends[1:], strict=False):
+    for start, end in itertools.pairwise(ends):
         assert set(before[start:end]) == set(after[start:end])
         batches = lengths[after[start:end]].reshape(4, 5)
         ranges = sorted((batch.min(), batch.max()) for batch in batches)
-        assert all(a[1] <= b[0] for a, b in zip(ranges, ranges[1:], strict=False))
+        assert all(a[1] <= b[0] for a, b in itertools.pairwise(ranges))
     np.testing.assert_array_equal(before[100:], after[100:])  # what an epoch drops is as random as ever
 
 
 def test_windows_are_of_equal_size():
-    order, lengths = make_order(70, batch=10, window=4)
+    order, _lengths = make_order(70, batch=10, window=4)
     before, after = order.order.at(0, np.arange(70)), order.at(0, np.arange(70))
     assert set(before[:30]) == set(after[:30]) and set(before[30:]) == set(after[30:])
 

@@ -10,7 +10,6 @@ from medvl.datasets.phantom import Phantom
 from medvl.errors import ConfigError, DataError
 from tests.data.study_tables import studies
 
-
 MEANING = {  # of 1, 0, -1, blank
     ("positive_vs_rest", "zero"): (1, 0, 0, 0),
     ("zeros", "zero"): (1, 0, 0, 0),
@@ -105,9 +104,9 @@ class Known(Phantom):
 
 def test_what_a_dataset_does_not_have_is_found_without_reading_it():
     fits = Selection(text={"longest": ["findings", "impression"]}, labels={"names": ["Edema"]}, expect="moon2022")
-    assert fits.unfit(Known()) == []
+    assert fits.unfit(Known(), "known") == []
     wrong = Selection(text={"first": ["finding", "impression"]}, labels={"names": ["Edma"]}, expect="moon2020")
-    problems = wrong.unfit(Known())
+    problems = wrong.unfit(Known(), "known")
     assert len(problems) == 3
     for word, problem in zip(("findings", "Edema", "moon2022"), problems, strict=True):
         assert f"did you mean '{word}'?" in problem

@@ -89,7 +89,7 @@ def empty_notes(count):
 
 
 def test_all_text_empty(own_data):
-    with pytest.raises(DataError, match=r"text section 'note' is empty in all 30 rows\. do: choose another section"):
+    with pytest.raises(DataError, match=r"text 'note' is empty in all 30 rows\. do: choose another section"):
         small.run(own_data(empty_notes(30)))
 
 
