@@ -35,6 +35,9 @@ class Dataset(ABC):
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
         expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
             stands for.
+        labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
+            model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
+            labelled the images.
         fake: `module:function` that writes a miniature in the official layout, or None:
             `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
@@ -43,6 +46,7 @@ class Dataset(ABC):
     sections: tuple[str, ...] = ()
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    labels_from: tuple[str, ...] = ()
     fake: str | None = None
 
     @abstractmethod

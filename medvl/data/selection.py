@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, TEXT_PREFIX
 from medvl.data.images import Fit
 from medvl.data.label_policy import BLANKS, POLICIES, Blank, Policy
+from medvl.data.lints.finding import LINTS, PATIENT_SIDES
 from medvl.data.patients import codes_of, keyed_hashes, patients_of, require_disjoint
 from medvl.errors import ConfigError, DataError, unknown
 
@@ -37,6 +38,8 @@ class Selection:
         fit: how images become square (`medvl.data.images.resize`).
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
         expect: numbers of images in splits; other numbers are an error.
+        accept: lints (`medvl.data.lints.finding.LINTS`) whose findings are known and meant, so that they are not
+            repeated; `patient_on_two_sides`, too, which is an error otherwise.
 
     Attributes:
         policy: the label policy.
@@ -59,10 +62,12 @@ class Selection:
         fit: Fit = "crop",
         max_bad: float = 0.01,
         expect: dict[str, int] | None = None,
+        accept: tuple[str, ...] = (),
     ) -> None:
         self.split, self.text, self.fit, self.max_bad = split, text, fit, max_bad
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
+        self.accept = tuple(accept)
         given: Mapping[str, Any] = labels if isinstance(labels, Mapping) else {"policy": labels}
         self.policy = cast(Policy, given.get("policy", "positive_vs_rest"))
         names = given.get("names")
@@ -70,6 +75,7 @@ class Selection:
         self.blank = cast(Blank, given.get("blank", "zero"))
         problems = [*_label_problems(self, given), *_split_problems(self)]
         problems += _unlisted("fit", fit, get_args(Fit)) + _unlisted("fraction_by", fraction_by, get_args(By))
+        problems += [f"accept: {unknown('lint', name, LINTS)}" for name in self.accept if name not in LINTS]
         if not 0 < fraction <= 1:
             problems.append(f"fraction is {fraction:g}; a share in (0, 1] is needed, 0.1 for 10 %")
         if not 0 <= max_bad <= 1:
@@ -137,7 +143,8 @@ def splits_of(table: pa.Table, selection: Selection, seed: int) -> np.ndarray:
         if places.null_count:
             raise DataError(f"{places.null_count} rows of the dataset's split are none of {', '.join(SPLITS)}")
         splits = np.asarray(places).astype(np.int8)
-        require_disjoint(table, splits)
+        if PATIENT_SIDES not in selection.accept:
+            require_disjoint(table, splits)
     _check_counts(splits, selection.expect)
     return splits
 

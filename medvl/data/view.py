@@ -23,10 +23,13 @@ class View(nn.Module, ABC):
     Attributes:
         size: side in pixels of what comes out.
         source: side in pixels that the decoded-image store must hold.
+        flips: whether left and right may change places, which text that says left or right does not survive
+            (`medvl.data.lints.flips`).
     """
 
     size: int
     source: int
+    flips: bool = False
 
     @abstractmethod
     def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:

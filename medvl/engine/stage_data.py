@@ -13,6 +13,8 @@ from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
 from medvl.data.dataset import IMAGE, SPLITS
 from medvl.data.label_policy import label_matrix
+from medvl.data.lints.finding import Finding
+from medvl.data.lints.suite import after_reading
 from medvl.data.patients import patients_of
 from medvl.data.selection import Split, ids_hash, rows_of, splits_of, texts_of
 from medvl.data.store import ImageStore, build_store
@@ -45,6 +47,7 @@ class StageData:
             fraction of it is taken, so that all fractions have the same vocabulary.
         spec: label names and counts of the training cases.
         notes: sentences for the manifest.
+        findings: what looks wrong about the data (`medvl.data.lints`).
     """
 
     table: pa.Table
@@ -57,6 +60,7 @@ class StageData:
     corpus: np.ndarray
     spec: DataSpec
     notes: list[str]
+    findings: list[Finding]
     tokens: TokenArrays | None = None
 
     def counts(self) -> dict[str, int]:
@@ -104,12 +108,16 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     labels = label_matrix(table, spec.labels, selection.policy, selection.blank) if plan.reads_labels else None
     texts = texts_of(table, selection.text) if plan.reads_text and selection.text is not None else None
     notes = _notes(store, texts, train)
+    findings = after_reading(
+        dataset, selection, table, section=plan.section, labels=spec.labels if plan.reads_labels else (),
+        mirroring=plan.mirroring, train=train, targets=labels, evaluated=splits,
+    )  # fmt: skip
     if labels is not None:
         taught = labels[train]
         spec = replace(spec, positives=_count(taught == 1), negatives=_count(taught == 0))
     spec = replace(spec, cases=len(train))
     patients, _ = patients_of(table)
-    return StageData(table, store, labels, patients, texts, train, splits, corpus, spec, notes)
+    return StageData(table, store, labels, patients, texts, train, splits, corpus, spec, notes, findings)
 
 
 def _wanted(plan: Plan) -> list[Split]:
