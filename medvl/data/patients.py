@@ -33,24 +33,6 @@ def keyed_hashes(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
     return np.frombuffer(b"".join(digests), "<u8")
 
 
-def on_two_sides(table: pa.Table, splits: np.ndarray, shown: int = 5) -> tuple[int, list[str]]:
-    """How many patients stand on two sides of a split, and where the first few do: `HASH in train and test`.
-
-    Args:
-        table: a study table.
-        splits: (N,) int8 places in `SPLITS`.
-        shown: how many to name, by a hash of their id, never by the id.
-    """
-    codes, ids = patients_of(table)
-    cells = np.bincount(codes * len(SPLITS) + splits, minlength=len(ids) * len(SPLITS)).reshape(-1, len(SPLITS))
-    shared = np.flatnonzero((cells > 0).sum(1) > 1)
-    named = []
-    for code in shared[:shown]:
-        sides = " and ".join(side for side, count in zip(SPLITS, cells[code], strict=True) if count)
-        named.append(f"{id_hash(ids[int(code)].as_py())} in {sides}")
-    return len(shared), named
-
-
 def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
     """Refuse a patient on two sides of a split.
 
@@ -61,14 +43,19 @@ def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
     Raises:
         DataError: says how many patients, and names the first by a hash of their id, never by the id.
     """
-    number, named = on_two_sides(table, splits)
-    if number == 0:
+    codes, ids = patients_of(table)
+    cells = np.bincount(codes * len(SPLITS) + splits, minlength=len(ids) * len(SPLITS)).reshape(-1, len(SPLITS))
+    shared = np.flatnonzero((cells > 0).sum(1) > 1)
+    if len(shared) == 0:
         return
+    named = []
+    for code in shared[:5]:
+        sides = " and ".join(side for side, count in zip(SPLITS, cells[code], strict=True) if count)
+        named.append(f"  {id_hash(ids[int(code)].as_py())} in {sides}")
     raise DataError(
-        f"{number} patients are on two sides of the split (ids hashed with medvl.data.patients.id_hash):\n"
-        + "\n".join(f"  {line}" for line in named)
-        + "\ndo: move each patient to one side, or leave the split column out and let `splits` draw one by patient; "
-        "or accept it knowingly, data.accept=[patient_on_two_sides]"
+        f"{len(shared)} patients are on two sides of the split (ids hashed with medvl.data.patients.id_hash):\n"
+        + "\n".join(named)
+        + "\ndo: move each patient to one side, or leave the split column out and let `splits` draw one by patient"
     )
 
 

@@ -103,7 +103,9 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     store = _store(context, dataset, table) if plan.views else None
     good = store.good if store is not None else None
     train = rows_of(table, selection.split, selection, seed, good)
-    splits: dict[str, np.ndarray] = {name: rows_of(table, name, selection, seed, good) for name in _wanted(plan)}
+    splits: dict[str, np.ndarray] = {
+        name: rows_of(table, name, selection, seed, good) for name in evaluated_splits(plan)
+    }
     corpus = np.flatnonzero(splits_of(table, selection, seed) == SPLITS.index(selection.split))
     labels = label_matrix(table, spec.labels, selection.policy, selection.blank) if plan.reads_labels else None
     texts = texts_of(table, selection.text) if plan.reads_text and selection.text is not None else None
@@ -120,8 +122,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     return StageData(table, store, labels, patients, texts, train, splits, corpus, spec, notes, findings)
 
 
-def _wanted(plan: Plan) -> list[Split]:
-    """The splits that are evaluated: the evaluators' own, and `val` where something validates or stops."""
+def evaluated_splits(plan: Plan) -> list[Split]:
+    """The splits that a stage evaluates: the evaluators' own, and `val` where something validates or stops."""
     wanted = {cast(Split, evaluator.split) for evaluator in plan.evaluators}
     return sorted(wanted | ({"val"} if plan.evaluators or plan.stage.stop is not None else set()))
 

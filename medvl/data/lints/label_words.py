@@ -15,7 +15,7 @@ from medvl.data.lints.finding import LABEL_IN_TEXT, Finding
 
 # What reports call a finding beside its name; stems, so `effusion` finds `effusions`.
 SYNONYMS: dict[str, tuple[str, ...]] = {
-    "cardiomegaly": ("enlarged heart", "heart is enlarged", "heart size is enlarged", "enlarged cardiac", "cardiac enlarg"),
+    "cardiomegaly": ("enlarged heart", "heart is enlarged", "heart size is enlarged", "enlarged cardiac"),
     "lung lesion": ("nodul", "mass", "lesion"),
     "nodule": ("nodul",),
     "lung opacity": ("opacit", "opacif"),
@@ -36,9 +36,11 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 }  # fmt: skip
 
 # From a denial or a question to the end of its clause: `no focal consolidation or effusion.`
-DENIED = (
-    r"(?i)\b(no|not|without|never|absent|negative for|free of|clear of|resolved|rule out|evaluate|assess|query)\b[^.;:]*"
-)
+DENIALS = (
+    "no", "not", "without", "never", "absent", "negative for", "free of", "clear of", "resolved", "rule out",
+    "evaluate", "assess", "query",
+)  # fmt: skip
+DENIED = rf"(?i)\b({'|'.join(DENIALS)})\b[^.;:]*"
 
 PRECISION = 0.75  # of the texts that say it, at least this share carry the label
 RECALL = 0.2  # of the cases with the label, at least this share say it

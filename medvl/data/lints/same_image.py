@@ -15,6 +15,7 @@ from medvl.data.lints.finding import SAME_IMAGE, SHOWN, Finding
 from medvl.data.patients import id_hash, patients_of
 
 THREADS = 16  # reading from a network file system waits, so many read at once
+PIECE = 4096  # bytes
 UNKNOWN = -1
 
 Tell = Callable[[int, int], None]
@@ -23,25 +24,36 @@ Tell = Callable[[int, int], None]
 def file_contents(paths: list[Path], tell: Tell | None = None) -> np.ndarray:
     """(N,) int64: equal numbers for files of equal bytes; `UNKNOWN` where there is no file.
 
-    Only files that share their size with another are read, which in most collections are few.
+    Of files that share their size a piece of the middle is read, and all of those that share that too.
 
     Args:
         paths: of the images, in the order of the study table.
-        tell: called with (files read, files to read).
+        tell: called with (files done, files in all) while pieces are read, which takes longest.
     """
     with ThreadPoolExecutor(THREADS) as pool:
         sizes = np.fromiter(pool.map(_size, paths), np.int64, len(paths))
-        _, groups, counts = np.unique(sizes, return_inverse=True, return_counts=True)
-        contents = groups.astype(np.int64)
-        doubtful = np.flatnonzero((counts[groups] > 1) & (sizes >= 0))
-        digests = []
-        for done, digest in enumerate(pool.map(lambda row: _digest(paths[row]), doubtful.tolist()), 1):
-            digests.append(digest)
-            if tell is not None:
-                tell(done, len(doubtful))
-    if digests:
-        contents[doubtful] = len(counts) + np.unique(np.array(digests), return_inverse=True)[1]
+        contents = _refined(sizes, sizes >= 0, lambda row: _piece(paths[row], int(sizes[row])), pool, tell)
+        contents = _refined(contents, sizes >= 0, lambda row: _digest(paths[row]), pool, None)
     return np.where(sizes < 0, UNKNOWN, contents)
+
+
+def _refined(
+    groups: np.ndarray, known: np.ndarray, key: Callable[[int], str], pool: ThreadPoolExecutor, tell: Tell | None
+) -> np.ndarray:
+    """(N,) numbers that tell apart, within groups of several, rows whose key differs; `key` is asked of those alone."""
+    _, numbers, counts = np.unique(groups, return_inverse=True, return_counts=True)
+    doubtful = np.flatnonzero((counts[numbers] > 1) & known)
+    if len(doubtful) == 0:
+        return numbers
+    keys = []
+    for done, found in enumerate(pool.map(key, doubtful.tolist()), 1):
+        keys.append(found)
+        if tell is not None:
+            tell(done, len(doubtful))
+    told = np.unique(np.array(keys), return_inverse=True)[1]
+    refined = numbers.astype(np.int64) * (len(keys) + 1)
+    refined[doubtful] += 1 + told
+    return refined
 
 
 def same_images(table: pa.Table, splits: np.ndarray, contents: np.ndarray) -> list[Finding]:
@@ -100,8 +112,13 @@ def _size(path: Path) -> int:
         return -1
 
 
+def _piece(path: Path, size: int) -> str:
+    """The middle of a file: headers are alike, and black corners too."""
+    with path.open("rb") as file:
+        file.seek(max(0, (size - PIECE) // 2))
+        return hashlib.blake2b(file.read(PIECE), digest_size=16).hexdigest()
+
+
 def _digest(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, lambda: hashlib.blake2b(digest_size=16)).hexdigest()
-
-

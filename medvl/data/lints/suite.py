@@ -1,4 +1,4 @@
-"""Which lints run when: before any data is read, and once the study table is there."""
+"""Which lints run when: before any data is read, once the study table is there, and over all images."""
 
 from __future__ import annotations
 
@@ -8,11 +8,13 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from medvl.data.dataset import TEXT_PREFIX, Dataset
+from medvl.data.dataset import SPLITS, TEXT_PREFIX, Dataset
 from medvl.data.lints.finding import PATIENT_SIDES, Finding, not_accepted
 from medvl.data.lints.flips import flips_by_section, flips_by_text
 from medvl.data.lints.label_words import labels_said_in_text, sampled
 from medvl.data.lints.mined_labels import labels_mined_from_input
+from medvl.data.lints.patient_sides import patients_on_two_sides
+from medvl.data.lints.same_image import same_images
 from medvl.data.lints.undefined import undefined_metrics
 from medvl.data.selection import Selection, splits_of
 
@@ -69,6 +71,28 @@ def after_reading(
         for split, rows in evaluated.items():
             found += undefined_metrics(targets[rows], labels, split)
     return not_accepted(found, selection.accept)
+
+
+def of_splits(
+    table: pa.Table, selection: Selection, splits: np.ndarray, contents: np.ndarray | None = None
+) -> list[Finding]:
+    """Patients and images on two sides.
+
+    Args:
+        table: the study table.
+        selection: says what is accepted.
+        splits: (N,) of `splits_as_they_are`.
+        contents: (N,) of `medvl.data.lints.same_image.file_contents`; images are not compared where None.
+    """
+    found = patients_on_two_sides(table, splits)
+    if contents is not None:
+        found += same_images(table, splits, contents)
+    return not_accepted(found, selection.accept)
+
+
+def rows_by_split(splits: np.ndarray) -> dict[str, np.ndarray]:
+    """split -> its row numbers, of all of `SPLITS`."""
+    return {name: np.flatnonzero(splits == place) for place, name in enumerate(SPLITS)}
 
 
 def splits_as_they_are(table: pa.Table, selection: Selection, seed: int) -> np.ndarray:
