@@ -1,12 +1,23 @@
 """Settings and fixtures that every test shares."""
 
 import os
+import shutil
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
 
 os.environ.setdefault("HF_HUB_OFFLINE", "1")  # a test that reached for a hub would otherwise wait for its retries
+
+
+def pytest_configure(config):
+    """What tests compute is kept for this session alone; nobody's own cache is read or written."""
+    config.medvl_cache = os.environ["MEDVL_CACHE"] = tempfile.mkdtemp(prefix="medvl-tests-")
+
+
+def pytest_unconfigure(config):
+    shutil.rmtree(config.medvl_cache, ignore_errors=True)
 
 
 @pytest.fixture

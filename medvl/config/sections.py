@@ -18,6 +18,9 @@ class Budget:
         clip_norm: largest norm of the gradient; none for no clipping.
         validate_every: optimiser steps between validations; none for once an epoch.
         checkpoint_seconds: seconds between checkpoints, beside those at validations.
+        sort_window: batches among which cases are sorted by the length of their text, so that little of a batch is
+            padding (50 leave 4 % of it; the batches are shuffled again). None keeps the order purely random, as
+            objectives that compare the cases of a batch with each other want it.
     """
 
     def __init__(
@@ -30,6 +33,7 @@ class Budget:
         clip_norm: float | None = None,
         validate_every: int | None = None,
         checkpoint_seconds: float = 60.0,
+        sort_window: int | None = None,
     ) -> None:
         if (epochs is None) == (steps is None):
             raise ConfigError("give either epochs or steps")
@@ -38,6 +42,7 @@ class Budget:
             ("steps", steps),
             ("batch_size", batch_size),
             ("accumulate", accumulate),
+            ("sort_window", sort_window),
         ):
             if value is not None and value <= 0:
                 raise ConfigError(f"{name} must be above 0, found {value}")
@@ -48,6 +53,7 @@ class Budget:
         self.clip_norm = clip_norm
         self.validate_every = validate_every
         self.checkpoint_seconds = checkpoint_seconds
+        self.sort_window = sort_window
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Optimiser steps of the whole stage."""

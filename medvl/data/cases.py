@@ -1,4 +1,4 @@
-"""What a stage trains or tests on, as arrays: which rows, their radiographs, token ids and labels."""
+"""What a stage trains or tests on: which rows, and where their radiographs, token ids and labels are looked up."""
 
 from __future__ import annotations
 
@@ -15,13 +15,20 @@ class ImageReader(Protocol):
         """Row numbers (B,) int64, ascending -> (B, S, S) uint8."""
 
 
+class LabelReader(Protocol):
+    """Anything that holds labels, such as `medvl.data.label_columns.LabelColumns`."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) int64 -> (B, K) float32, NaN where unknown."""
+
+
 @dataclass(frozen=True)
 class TokenArrays:
-    """Token ids of all texts end to end, as `Tokenizer.encode` gives them; arrays may be memory-mapped.
+    """Token ids of the texts of all rows end to end, as `Tokenizer.encode` gives them; arrays may be memory-mapped.
 
     Attributes:
         ids: (total,) uint16 or int32.
-        offsets: (N + 1,) int64; text i is `ids[offsets[i]:offsets[i + 1]]`.
+        offsets: (N + 1,) int64; the text of row i is `ids[offsets[i]:offsets[i + 1]]`.
         pad: the id that fills up shorter texts.
     """
 
@@ -29,10 +36,13 @@ class TokenArrays:
     offsets: np.ndarray
     pad: int = 0
 
-    def batch(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Texts (B,) -> ids (B, T) int64 and mask (B, T) bool, True on real tokens; T is the longest of them."""
-        starts = self.offsets[positions]
-        lengths = self.offsets[positions + 1] - starts
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) -> (B,) int64 tokens."""
+        return self.offsets[rows + 1] - self.offsets[rows]
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers (B,) -> ids (B, T) int64 and mask (B, T) bool, True on real tokens; T is the longest of them."""
+        starts, lengths = self.offsets[rows], self.lengths(rows)
         columns = np.arange(lengths.max(initial=0))
         mask = columns < lengths[:, None]  # (B, T)
         ids = np.full(mask.shape, self.pad, np.int64)
@@ -42,19 +52,19 @@ class TokenArrays:
 
 @dataclass(frozen=True)
 class CaseArrays:
-    """N cases; position i of every array is case i.
+    """N cases. Only their row numbers are held; all else is looked up by them, a batch at a time.
 
     Attributes:
-        rows: (N,) int64 row numbers of the study table and of the image store.
-        images: the radiographs by row number, or None.
-        tokens: the cases' texts, or None.
-        labels: (N, K) float32, NaN where unknown, or None.
+        rows: (N,) int64 row numbers of the study table; case i is row `rows[i]`.
+        images: radiographs by row number, or None.
+        tokens: texts by row number, or None.
+        labels: labels by row number, or None.
     """
 
     rows: np.ndarray
     images: ImageReader | None = None
     tokens: TokenArrays | None = None
-    labels: np.ndarray | None = None
+    labels: LabelReader | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from medvl.errors import DataError
 
@@ -20,6 +20,8 @@ IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split
 TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
 BOXES, QUESTIONS = "boxes", "questions"
 SPLITS = ("train", "val", "test")
+
+SplitBy = Literal["patient", "image", "question"]
 
 
 class Dataset(ABC):
@@ -38,6 +40,8 @@ class Dataset(ABC):
         labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
             model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
             labelled the images.
+        split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
+            images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
             `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
     """
@@ -47,11 +51,14 @@ class Dataset(ABC):
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     labels_from: tuple[str, ...] = ()
+    split_by: SplitBy = "patient"
     fake: str | None = None
 
     @abstractmethod
     def table(self) -> pa.Table:
-        """The canonical study table, one row per image.
+        """The canonical study table, one row per image, read anew at each call.
+
+        Whoever wants to use it asks `medvl.data.study_table.open_table`, which keeps it on the disk.
 
         Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
         `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
@@ -103,3 +110,10 @@ class Dataset(ABC):
     @abstractmethod
     def fingerprint(self) -> str:
         """A short hash that changes whenever the table or the pixels could have changed."""
+
+    def table_fingerprint(self) -> str:
+        """A short hash that changes whenever the table could have changed, the code that reads it included.
+
+        Override where `fingerprint` looks at every image: this one must take milliseconds.
+        """
+        return self.fingerprint()

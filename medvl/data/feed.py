@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from medvl.data.cases import CaseArrays, ImageReader, TokenArrays
+from medvl.data.length_order import LengthOrder
 from medvl.data.order import EpochOrder
 from medvl.data.prefetch import prefetch
 from medvl.data.random import SampleRandom
@@ -57,14 +58,18 @@ class Feeder:
         accumulate: micro-batches of an optimiser step.
         depth: micro-batches that are gathered ahead.
         resident: upload all radiographs of the cases once and index them there; they must fit on the device.
+        sort_window: batches among which training cases are sorted by the length of their text (`LengthOrder`); None
+            leaves the order purely random.
 
     Raises:
-        ConfigError: `batch_size` cannot be shared equally, or views have no radiographs to look at.
+        ConfigError: `batch_size` cannot be shared equally, views have no radiographs to look at, or cases without
+            texts are to be sorted.
     """
 
     def __init__(
         self, cases: CaseArrays, views: dict[str, View], *, batch_size: int, device: torch.device | str, seed: int,
         rank: int = 0, world: int = 1, accumulate: int = 1, depth: int = 3, resident: bool = False,
+        sort_window: int | None = None,
     ) -> None:  # fmt: skip
         parts = world * accumulate
         if batch_size < 1 or batch_size % parts:
@@ -74,12 +79,15 @@ class Feeder:
             )
         if views and cases.images is None:
             raise ConfigError(f"the views {', '.join(sorted(views))} want radiographs, and the data has none")
+        if sort_window is not None and cases.tokens is None:
+            raise ConfigError("sort_window sorts cases by the length of their text, and the data has none")
         self.cases = cases
         self.device = _with_index(torch.device(device))
         self.views = {name: view.to(self.device) for name, view in views.items()}
         self.batch_size = batch_size
         self.seed = seed
         self.rank, self.world, self.accumulate, self.depth = rank, world, accumulate, depth
+        self.sort_window = sort_window
         self._resident = self._upload() if resident and views else None
 
     @property
@@ -120,7 +128,7 @@ class Feeder:
 
     def _plan_train(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
         """(epoch, positions) of this process's micro-batches, one after the other."""
-        order = EpochOrder(len(self.cases), self.seed)
+        order = self._order()
         cases, parts = min(self.batch_size, len(self.cases)), self.world * self.accumulate
         for step in count(start_step):
             epoch, within = divmod(step, self.steps_per_epoch)
@@ -128,6 +136,13 @@ class Feeder:
                 part = micro * self.world + self.rank
                 slots = np.arange(part * cases // parts, (part + 1) * cases // parts)
                 yield epoch, order.at(epoch, within * cases + slots)
+
+    def _order(self) -> EpochOrder | LengthOrder:
+        order, rows, tokens = EpochOrder(len(self.cases), self.seed), self.cases.rows, self.cases.tokens
+        if self.sort_window is None or tokens is None:
+            return order
+        batch = min(self.batch_size, len(self.cases))
+        return LengthOrder(order, lambda cases: tokens.lengths(rows[cases]), batch=batch, window=self.sort_window)
 
     def _plan_once(self) -> Iterator[tuple[int, np.ndarray]]:
         first, last = (len(self.cases) * rank // self.world for rank in (self.rank, self.rank + 1))
@@ -149,17 +164,17 @@ class Feeder:
             rows = self.cases.rows[positions]
             yield _Packet(
                 host={"rows": torch.from_numpy(rows), "positions": torch.from_numpy(positions)},
-                moved={name: self._pinned(array) for name, array in self._fields(positions).items()},
+                moved={name: self._pinned(array) for name, array in self._fields(rows).items()},
                 images=self._gather(rows) if views else None,
                 parameters={name: self._draw(view, name, epoch, rows) for name, view in views.items()},
             )
 
-    def _fields(self, positions: np.ndarray) -> dict[str, np.ndarray]:
+    def _fields(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         fields: dict[str, np.ndarray] = {}
         if self.cases.tokens is not None:
-            fields["text.ids"], fields["text.mask"] = self.cases.tokens.batch(positions)
+            fields["text.ids"], fields["text.mask"] = self.cases.tokens.batch(rows)
         if self.cases.labels is not None:
-            fields["labels"] = self.cases.labels[positions]
+            fields["labels"] = self.cases.labels.read(rows)
         return fields
 
     def _draw(self, view: View, name: str, epoch: int, rows: np.ndarray) -> dict[str, Tensor]:

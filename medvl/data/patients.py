@@ -1,4 +1,4 @@
-"""Patients of a study table as numbers, and orders and shares of ids that a seed fixes for ever."""
+"""Patients of a study table as numbers, and the rule that none is on two sides of a split."""
 
 from __future__ import annotations
 
@@ -19,18 +19,24 @@ def patients_of(table: pa.Table) -> tuple[np.ndarray, pa.Array]:
 
 def codes_of(column: pa.ChunkedArray) -> tuple[np.ndarray, pa.Array]:
     """(codes, values) of a string column: (N,) int64, and the distinct strings they number."""
-    encoded = pc.dictionary_encode(column.cast(pa.string())).combine_chunks()
+    encoded = pc.dictionary_encode(column).combine_chunks()
     return np.asarray(encoded.indices).astype(np.int64), encoded.dictionary
 
 
-def keyed_hashes(ids: pa.Array, seed: int, purpose: str) -> np.ndarray:
-    """(U,) uint64, uniform, one for each id: a function of the id, the seed and the purpose alone.
+def sides_of_patients(table: pa.Table, splits: np.ndarray) -> tuple[np.ndarray, pa.Array]:
+    """How many images each patient has on each side.
 
-    So an id keeps its place whatever else the table holds, on every machine.
+    Args:
+        table: a study table.
+        splits: (N,) int8 places in `SPLITS`; rows of -1 are on none.
+
+    Returns:
+        (U, 3) int64 counts in the order of `SPLITS`, and the ids of the U patients.
     """
-    key = hashlib.blake2b(f"{purpose} {seed}".encode(), digest_size=32).digest()
-    digests = (hashlib.blake2b(name.encode(), digest_size=8, key=key).digest() for name in ids.to_pylist())
-    return np.frombuffer(b"".join(digests), "<u8")
+    codes, ids = patients_of(table)
+    placed = splits >= 0
+    cells = np.bincount(codes[placed] * len(SPLITS) + splits[placed], minlength=len(ids) * len(SPLITS))
+    return cells.reshape(-1, len(SPLITS)), ids
 
 
 def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
@@ -43,19 +49,39 @@ def require_disjoint(table: pa.Table, splits: np.ndarray) -> None:
     Raises:
         DataError: says how many patients, and names the first by a hash of their id, never by the id.
     """
-    codes, ids = patients_of(table)
-    cells = np.bincount(codes * len(SPLITS) + splits, minlength=len(ids) * len(SPLITS)).reshape(-1, len(SPLITS))
-    shared = np.flatnonzero((cells > 0).sum(1) > 1)
+    counts, ids = sides_of_patients(table, splits)
+    shared = np.flatnonzero((counts > 0).sum(1) > 1)
     if len(shared) == 0:
         return
     named = []
     for code in shared[:5]:
-        sides = " and ".join(side for side, count in zip(SPLITS, cells[code], strict=True) if count)
+        sides = " and ".join(side for side, count in zip(SPLITS, counts[code], strict=True) if count)
         named.append(f"  {id_hash(ids[int(code)].as_py())} in {sides}")
     raise DataError(
         f"{len(shared)} patients are on two sides of the split (ids hashed with medvl.data.patients.id_hash):\n"
         + "\n".join(named)
         + "\ndo: move each patient to one side, or leave the split column out and let `splits` draw one by patient"
+    )
+
+
+def leak_note(table: pa.Table, splits: np.ndarray, split_by: str) -> str | None:
+    """A sentence about patients on two sides of a split that is not by patient; None where there are none.
+
+    Args:
+        table: a study table.
+        splits: (N,) int8 places in `SPLITS`; rows of -1 are on none.
+        split_by: what the split divides (`Dataset.split_by`).
+    """
+    counts, _ = sides_of_patients(table, splits)
+    shared = counts[(counts > 0).sum(1) > 1]
+    if len(shared) == 0:
+        return None
+    numbers = ", ".join(
+        f"{(shared[:, place] > 0).sum()} in {side}" for place, side in enumerate(SPLITS) if shared[:, place].any()
+    )
+    return (
+        f"the split is by {split_by}: {len(shared)} of {len(counts)} patients are on more than one side ({numbers}); "
+        "what is measured there is partly memory of the patient"
     )
 
 

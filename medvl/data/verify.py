@@ -77,11 +77,11 @@ def check_expected(splits: np.ndarray, expect: Mapping[str, int], title: str) ->
     """What an experiment expects of its splits.
 
     Args:
-        splits: (N,) int8 places in `SPLITS`.
+        splits: (N,) int8 places in `SPLITS`, -1 outside the cohort.
         expect: split -> images.
         title: whose expectation it is.
     """
-    counts = np.bincount(splits, minlength=len(SPLITS))
+    counts = np.bincount(splits[splits >= 0], minlength=len(SPLITS))
     return [
         _equal(f"{title}: images in {name}", number, int(counts[SPLITS.index(name)])) for name, number in expect.items()
     ]

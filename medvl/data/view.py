@@ -23,13 +23,12 @@ class View(nn.Module, ABC):
     Attributes:
         size: side in pixels of what comes out.
         source: side in pixels that the decoded-image store must hold.
-        flips: whether left and right may change places, which text that says left or right does not survive
-            (`medvl.data.lints.flips`).
+        flip: probability that left and right change places; text that says left or right then lies.
     """
 
     size: int
     source: int
-    flips: bool = False
+    flip: float = 0.0
 
     @abstractmethod
     def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:

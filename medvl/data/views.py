@@ -109,7 +109,6 @@ class _Augmented(_Radiograph):
         )
         self.degrees = degrees
         self.flip = flip
-        self.flips = flip > 0
         self.brightness = brightness
         self.contrast = contrast
 

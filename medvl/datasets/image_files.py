@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,11 +15,13 @@ import numpy as np
 
 from medvl.data.dataset import IMAGE, Dataset
 from medvl.data.images import read_image
+from medvl.data.study_table import open_table
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
 STAT_THREADS, STAT_CHUNK = 16, 1024  # asking a network file system for a file's size waits, so many ask at once
+STAT_ROWS = 1 << 16  # references that are Python strings at a time
 
 
 class ImageFiles(Dataset):
@@ -35,7 +38,10 @@ class ImageFiles(Dataset):
 
     @abstractmethod
     def index_files(self) -> Sequence[Path]:
-        """The files that `build_table` reads; those that are not there are left out of the fingerprint."""
+        """The files that `build_table` reads; those that are not there are left out of the fingerprint.
+
+        A folder stands for the names in it, not for what the files hold.
+        """
 
     @abstractmethod
     def settings(self) -> tuple[object, ...]:
@@ -50,11 +56,7 @@ class ImageFiles(Dataset):
         return self.root / reference
 
     def table(self) -> pa.Table:
-        """See `Dataset.table`; built once."""
-        return self._table
-
-    @cached_property
-    def _table(self) -> pa.Table:
+        """See `Dataset.table`."""
         return self.build_table()
 
     def read_image(self, reference: str) -> np.ndarray:
@@ -76,7 +78,17 @@ class ImageFiles(Dataset):
             if path.is_file():
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "blake2b").digest())
-        digest.update(self._stamps(self.table().column(IMAGE).to_pylist()).tobytes())
+        images = open_table(self).column(IMAGE)
+        for start in range(0, len(images), STAT_ROWS):
+            digest.update(self._stamps(images.slice(start, STAT_ROWS).to_pylist()).tobytes())
+        return digest.hexdigest()
+
+    def table_fingerprint(self) -> str:
+        """See `Dataset.table_fingerprint`: where the index files lie, their sizes and times, and how they are read."""
+        digest = hashlib.blake2b(repr((type(self).__name__, *self.settings())).encode(), digest_size=8)
+        digest.update(_source_of(type(self)))
+        for path in self.index_files():
+            digest.update(repr((str(path), _stamp(path))).encode())
         return digest.hexdigest()
 
     def _stamps(self, references: list[str]) -> np.ndarray:
@@ -84,13 +96,31 @@ class ImageFiles(Dataset):
         chunks = [references[start : start + STAT_CHUNK] for start in range(0, len(references), STAT_CHUNK)]
         with ThreadPoolExecutor(STAT_THREADS) as pool:
             stamps = [
-                stamp for chunk in pool.map(lambda c: [self._stamp(name) for name in c], chunks) for stamp in chunk
+                stamp[:2]
+                for chunk in pool.map(lambda c: [_stamp(self.image_path(name)) for name in c], chunks)
+                for stamp in chunk
             ]
         return np.array(stamps, np.int64).reshape(-1, 2)
 
-    def _stamp(self, reference: str) -> tuple[int, int]:
-        try:
-            found = self.image_path(reference).stat()
-        except OSError:
-            return -1, -1
-        return found.st_size, found.st_mtime_ns
+
+def _stamp(path: Path) -> tuple[int, int, int]:
+    """Size in bytes, and times in ns of the last change of content and of any change; -1 where there is no file."""
+    try:
+        found = path.stat()
+    except OSError:
+        return -1, -1, -1
+    return found.st_size, found.st_mtime_ns, found.st_ctime_ns
+
+
+@cache
+def _source_of(reader: type[Dataset]) -> bytes:
+    """A hash of the code that reads a table: the files of the reader's classes, and what lies beside them."""
+    digest = hashlib.blake2b(digest_size=8)
+    for kind in reader.__mro__:
+        module = sys.modules.get(kind.__module__)
+        if not issubclass(kind, Dataset) or getattr(module, "__file__", None) is None:
+            continue
+        file = Path(str(module.__file__))  # type: ignore[union-attr]
+        for path in sorted(file.parent.glob("*.py")) if module.__package__ else [file]:  # type: ignore[union-attr]
+            digest.update(path.read_bytes())
+    return digest.digest()

@@ -8,7 +8,7 @@ from medvl.config.experiment import Stage
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
 from medvl.data.view import View
-from medvl.errors import ConfigError, unknown
+from medvl.errors import ConfigError
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Model
 from medvl.models.tokenizer import Corpus
@@ -24,17 +24,12 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     """What is known of the data before it is read.
 
     Raises:
-        ConfigError: a label or text section that the dataset does not have.
+        ConfigError: labels, text sections or expected counts that the dataset does not have.
     """
-    section = stage.selection.text
-    if section is not None and section not in dataset.sections:
-        raise ConfigError(
-            f"{stage.data.place}: {unknown('text section', section, dataset.sections, of=stage.data.name)}"
-        )
-    try:
-        labels = stage.selection.chosen_labels(dataset.labels)
-    except ConfigError as error:
-        raise ConfigError([f"{stage.data.place}: {problem}" for problem in error.problems]) from error
+    problems = stage.selection.unfit(dataset)
+    if problems:
+        raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
+    labels = stage.selection.chosen_labels(dataset.labels)
     return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))
 
 

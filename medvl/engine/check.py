@@ -63,11 +63,6 @@ class Plan:
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)
 
-    @property
-    def section(self) -> str | None:
-        """The report section that is read, if one is."""
-        return self.stage.selection.text if self.reads_text else None
-
 
 def check_experiment(experiment: Experiment) -> dict[str, Plan]:
     """Fields, capabilities, shapes on the meta device, metrics, and where weights start, of every stage.
@@ -129,11 +124,10 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
-    mirroring = tuple(name for name in wanted_views if views[name].flips)
+    mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
-        dataset, stage.selection, section=stage.selection.text if reads_text else None,
-        labels=data.labels if reads_labels else (), mirroring=mirroring,
-    )  # fmt: skip
+        dataset, stage.selection, reads_text=reads_text, reads_labels=reads_labels, mirroring=mirroring
+    )
     return Plan(
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
@@ -213,6 +207,11 @@ def _check_fields(
         problems.append(
             f"{stage.data.place}: the model reads text; say which section, text: NAME. "
             f"sections of '{stage.data.name}': {known}"
+        )
+    if stage.budget.sort_window is not None and not text:
+        problems.append(
+            f"{stage.place}.budget.sort_window: it sorts cases by the length of their text, and the model reads none. "
+            "do: leave it out"
         )
     if labels and not data.labels:
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")

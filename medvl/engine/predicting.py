@@ -68,6 +68,6 @@ def predict(
 def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
     """Predictions with what evaluators read beside them."""
     rows = data.splits[split]
-    fields = {} if data.labels is None else {"labels": data.labels[rows]}
+    fields = {} if data.labels is None else {"labels": data.labels.read(rows)}
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
-    return Cases(rows, data.patients[rows], fields, outputs)
+    return Cases(rows, data.patients(rows), fields, outputs)

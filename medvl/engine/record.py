@@ -13,8 +13,9 @@ from medvl.engine.stage_data import StageData
 from medvl.errors import DataError
 from medvl.files import remove_leftovers, write_text_atomic
 from medvl.models.weights import Coverage
-from medvl.runs.folder import CONFIG
+from medvl.runs.folder import CONFIG, SUBSET
 from medvl.runs.manifest import Manifest, Status, device_name
+from medvl.runs.subset import write_subset
 
 
 class StageRecord:
@@ -49,7 +50,8 @@ class StageRecord:
         """Keep what the stage learns from: splits, label counts, notes, and what its first weights covered."""
         manifest = self.manifest
         manifest.splits = data.counts()
-        manifest.subset = data.subset_hash()
+        if self._context.leads:
+            manifest.subset = write_subset(self._context.folder / SUBSET, data.table, data.train)
         if data.spec.positives and data.spec.negatives:
             counts = zip(data.spec.labels, data.spec.positives, data.spec.negatives, strict=True)
             manifest.prevalence = {name: round(p / max(1, p + n), 4) for name, p, n in counts}

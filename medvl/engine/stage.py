@@ -9,7 +9,7 @@ from medvl.engine.evaluation import draw_curves, evaluate
 from medvl.engine.outcome import Outcome, finished_outcome
 from medvl.engine.randomness import seed_everything
 from medvl.engine.record import StageRecord
-from medvl.engine.stage_data import StageData, read_stage_data
+from medvl.engine.stage_data import StageData, read_stage_data, tokens_of
 from medvl.engine.start import corpus_for, load_start, save_exports
 from medvl.engine.trainable import Trainable
 from medvl.engine.training import train
@@ -59,6 +59,6 @@ def _build(context: StageContext, data: StageData) -> tuple[Trainable, list[Cove
     if model.text is not None:
         if context.leads and not (context.folder / TOKENIZER).is_file():
             model.text.save_files(context.folder)
-        data.tokenize(model.text.tokenizer)
+        data.tokens = tokens_of(context, data, model.text.tokenizer)
     coverages = load_start(model, plan, context.parents)
     return Trainable(model, build_objective(plan.stage, model, data.spec)), coverages

@@ -2,62 +2,68 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
+import pyarrow as pa
 
 from medvl.contract import DataSpec
 from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
-from medvl.data.dataset import IMAGE, SPLITS
-from medvl.data.label_policy import label_matrix
-from medvl.data.lints.finding import Finding
+from medvl.data.dataset import IMAGE, PATIENT, SPLITS
+from medvl.data.draw import rows_of, splits_of
+from medvl.data.label_columns import LabelColumns, labels_of
+from medvl.data.lints.finding import PATIENT_SIDES, Finding
 from medvl.data.lints.suite import after_reading
-from medvl.data.patients import patients_of
-from medvl.data.selection import Split, ids_hash, rows_of, splits_of, texts_of
+from medvl.data.patients import codes_of, leak_note
+from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
+from medvl.data.study_table import open_table
+from medvl.data.texts import RowTexts, Texts
 from medvl.engine.assemble import data_spec
 from medvl.engine.check import Plan
 from medvl.engine.context import StageContext
+from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer
 from medvl.runs.progress import PATIENCE, Progress
 
 if TYPE_CHECKING:
-    import pyarrow as pa
-
     from medvl.data.dataset import Dataset
 
 
 @dataclass
 class StageData:
-    """What `read_stage_data` found.
+    """What `read_stage_data` found. What is as long as the table lies memory-mapped on the disk.
 
     Attributes:
         table: the study table; every row number counts in it.
         store: decoded radiographs by row, or None where the stage looks at none.
-        labels: (N, K) float32 with NaN where unknown, or None.
-        patients: (N,) int64 patient codes.
+        labels: labels by row, or None.
         texts: a text of each row, or None.
+        sides: (N,) int8, each row's place in `SPLITS`, -1 outside the cohort.
         train: row numbers of the cases to learn from, whatever split they are of.
         splits: split -> row numbers of its cases, for those that validation and evaluators ask for. Of the split that
             the stage learns from, these are the cases it learns from.
-        corpus: row numbers of the texts to train a vocabulary on: the whole split that the stage learns from, whatever
-            fraction of it is taken, so that all fractions have the same vocabulary.
+        learns_from: the split of the cases to learn from.
         spec: label names and counts of the training cases.
         notes: sentences for the manifest.
         findings: what looks wrong about the data (`medvl.data.lints`).
+        tokens: token ids by row, once there is a tokenizer.
     """
 
     table: pa.Table
     store: ImageStore | None
-    labels: np.ndarray | None
-    patients: np.ndarray
-    texts: list[str] | None
+    labels: LabelColumns | None
+    texts: Texts | None
+    sides: np.ndarray
     train: np.ndarray
     splits: dict[str, np.ndarray]
-    corpus: np.ndarray
+    learns_from: Split
     spec: DataSpec
     notes: list[str]
     findings: list[Finding]
@@ -67,24 +73,23 @@ class StageData:
         """Number of cases to learn from, and of each split, by name."""
         return {"learning": len(self.train)} | {name: len(rows) for name, rows in self.splits.items()}
 
-    def training_texts(self) -> list[str] | None:
-        """What a text encoder may train its vocabulary on."""
-        return None if self.texts is None else [self.texts[row] for row in self.corpus.tolist()]
+    def training_texts(self) -> RowTexts | None:
+        """What a text encoder may train its vocabulary on.
 
-    def subset_hash(self) -> str:
-        """A hash of the training cases' row numbers."""
-        return ids_hash(self.train)
+        The whole split that the stage learns from, whatever fraction of it is taken: all fractions have the same
+        vocabulary.
+        """
+        if self.texts is None:
+            return None
+        return self.texts.of(np.flatnonzero(self.sides == SPLITS.index(self.learns_from)))
 
-    def tokenize(self, tokenizer: Tokenizer) -> None:
-        """Turn all texts into token ids, once."""
-        assert self.texts is not None
-        ids, offsets = tokenizer.encode(self.texts)
-        self.tokens = TokenArrays(ids, offsets, tokenizer.pad)
+    def patients(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) int64: equal for images of one patient, among these rows."""
+        return codes_of(self.table.column(PATIENT).take(pa.array(rows)))[0]
 
     def cases(self, rows: np.ndarray) -> CaseArrays:
-        """The arrays of these rows that a feeder takes."""
-        tokens = None if self.tokens is None else _take(self.tokens, rows)
-        return CaseArrays(rows, self.store, tokens, None if self.labels is None else self.labels[rows])
+        """What a feeder takes of these rows."""
+        return CaseArrays(rows, self.store, self.tokens, self.labels)
 
 
 def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
@@ -99,27 +104,37 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     plan, seed = context.plan, context.experiment.seed
     selection = plan.stage.selection
     spec = data_spec(plan.stage, dataset)
-    table = dataset.table()
+    table = open_table(dataset)
+    sides = splits_of(table, selection, seed, split_by=dataset.split_by, presets=dataset.expectations)
     store = _store(context, dataset, table) if plan.views else None
-    good = store.good if store is not None else None
-    train = rows_of(table, selection.split, selection, seed, good)
-    splits: dict[str, np.ndarray] = {
-        name: rows_of(table, name, selection, seed, good) for name in evaluated_splits(plan)
-    }
-    corpus = np.flatnonzero(splits_of(table, selection, seed) == SPLITS.index(selection.split))
-    labels = label_matrix(table, spec.labels, selection.policy, selection.blank) if plan.reads_labels else None
-    texts = texts_of(table, selection.text) if plan.reads_text and selection.text is not None else None
-    notes = _notes(store, texts, train)
+    rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
+    train = rows(selection.split)
+    splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
+    texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
+    labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
     findings = after_reading(
-        dataset, selection, table, section=plan.section, labels=spec.labels if plan.reads_labels else (),
-        mirroring=plan.mirroring, train=train, targets=labels, evaluated=splits,
+        dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
+        evaluated=splits,
     )  # fmt: skip
     if labels is not None:
-        taught = labels[train]
-        spec = replace(spec, positives=_count(taught == 1), negatives=_count(taught == 0))
+        positives, negatives = labels.count(train)
+        spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    patients, _ = patients_of(table)
-    return StageData(table, store, labels, patients, texts, train, splits, corpus, spec, notes, findings)
+    known = dataset.split_by == "patient" or PATIENT_SIDES in selection.accept
+    leak = None if known else leak_note(table, sides, dataset.split_by)
+    notes = [*_notes(store, texts, train), *([leak] if leak else [])]
+    return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
+
+
+def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> TokenArrays:
+    """The token ids of all rows, read from the cache or made now.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
+    assert data.texts is not None
+    with _telling(context, "tokenising", len(data.texts), "text") as tell:
+        return tokenize(data.texts, tokenizer, tell)
 
 
 def evaluated_splits(plan: Plan) -> list[Split]:
@@ -129,27 +144,34 @@ def evaluated_splits(plan: Plan) -> list[Split]:
 
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:
-    stage = context.stage
-    title = f"{stage.name}: decoding"
-    with Progress(title, table.num_rows, "image", enabled=context.leads, patience=PATIENCE) as progress:
+    selection = context.stage.selection
+    with _telling(context, "decoding", table.num_rows, "image") as tell:
+        return build_store(
+            dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, folder=cache_folder("images"),
+            max_bad=selection.max_bad, progress=tell,
+        )  # fmt: skip
+
+
+@contextmanager
+def _telling(context: StageContext, doing: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+    """A function that shows (done, total) and stops where the run is asked to."""
+    title = f"{context.stage.name}: {doing}"
+    with Progress(title, total, unit, enabled=context.leads, patience=PATIENCE) as progress:
 
         def tell(done: int, total: int) -> None:
             context.guard.check()
             progress.advance(done - progress.done)
 
-        return build_store(
-            dataset, table.column(IMAGE), side=context.plan.source, fit=stage.selection.fit,
-            folder=cache_folder("images"), max_bad=stage.selection.max_bad, progress=tell,
-        )  # fmt: skip
+        yield tell
 
 
-def _notes(store: ImageStore | None, texts: list[str] | None, train: np.ndarray) -> list[str]:
+def _notes(store: ImageStore | None, texts: Texts | None, train: np.ndarray) -> list[str]:
     notes = []
     if store is not None and not store.good.all():
         bad = int((~store.good).sum())
         notes.append(f"{bad} of {len(store)} images cannot be read and are left out; why: {_short(store.bad_file)}")
     if texts is not None:
-        empty = sum(not texts[row].strip() for row in train.tolist())
+        empty = int(texts.blank[train].sum())
         if empty:
             notes.append(
                 f"{empty} of {len(train)} training cases have no text in this section; they are read as empty text"
@@ -159,15 +181,3 @@ def _notes(store: ImageStore | None, texts: list[str] | None, train: np.ndarray)
 
 def _short(path: Path) -> str:
     return str(path).replace(str(Path.home()), "~", 1)
-
-
-def _count(matches: np.ndarray) -> tuple[int, ...]:
-    return tuple(int(number) for number in matches.sum(0))
-
-
-def _take(tokens: TokenArrays, rows: np.ndarray) -> TokenArrays:
-    """The texts of some rows, in their order."""
-    lengths = tokens.offsets[rows + 1] - tokens.offsets[rows]
-    offsets = np.concatenate([[0], np.cumsum(lengths)])
-    places = np.arange(offsets[-1]) + np.repeat(tokens.offsets[rows] - offsets[:-1], lengths)
-    return TokenArrays(tokens.ids[places], offsets, tokens.pad)

@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import nn
 
 from medvl.config.experiment import Stage
+from medvl.data.texts import RowTexts
 from medvl.engine.check import Plan
 from medvl.models.base import Model, TextEncoder
 from medvl.models.tokenizer import Corpus
@@ -25,7 +26,7 @@ def parents_of(stage: Stage) -> list[str]:
     )
 
 
-def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: list[str] | None) -> Corpus:
+def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
     """What the text encoder builds its tokenizer from: this run's own file, its parent's, or the training texts."""
     own = folder / TOKENIZER
     if own.is_file():

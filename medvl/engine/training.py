@@ -36,7 +36,7 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
         TrainingDiverged: loss or weights are no longer finite.
     """
     budget = context.stage.budget
-    feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate)
+    feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate, sort_window=budget.sort_window)
     total = budget.total_steps(feeder.steps_per_epoch)
     if context.fabric.device.type == "cuda":
         trainable.model.to(memory_format=torch.channels_last)

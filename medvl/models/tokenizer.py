@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +21,7 @@ class Corpus:
     """What a text encoder may build its tokenizer from.
 
     Attributes:
-        texts: gives the training texts; None before data is read (`medvl check`).
+        texts: gives the training texts, anew at each call; None before data is read (`medvl check`).
         tokenizer_file: the tokenizer of an earlier stage or of the run that is being resumed; wins over `texts`.
     """
 
@@ -86,21 +86,24 @@ def train_wordpiece(texts: Iterable[str], size: int, max_length: int) -> Tokeniz
     Equal texts, in whatever order, give equal ids.
 
     Args:
-        texts: the training texts.
+        texts: the training texts; gone through twice.
         size: most entries of the vocabulary, special tokens included.
         max_length: most ids of a text, [CLS] and [SEP] included.
     """
-    texts = list(texts)
+    texts = list(texts) if isinstance(texts, Iterator) else texts
     backend = _wordpiece({})
     # the trainer numbers continuing letters (`##a`) in the order of a hash table that differs from run to run, and
     # breaks ties by those numbers; naming them up front, in order, leaves nothing to chance
-    letters = sorted(set(backend.normalizer.normalize_str("".join(sorted(set().union(*texts))))) - set(" \t\r\n"))
+    used: set[str] = set()
+    for text in texts:
+        used.update(text)
+    letters = sorted(set(backend.normalizer.normalize_str("".join(sorted(used)))) - set(" \t\r\n"))
     trainer = tokenizers.trainers.WordPieceTrainer(
         vocab_size=size,
         special_tokens=[*SPECIAL_TOKENS, *letters, *(f"##{letter}" for letter in letters)],
         show_progress=False,
     )
-    backend.train_from_iterator(texts, trainer, length=len(texts))
+    backend.train_from_iterator(texts, trainer)
     return Tokenizer(_wordpiece(backend.get_vocab(), finished=True), max_length)
 
 

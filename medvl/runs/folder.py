@@ -17,9 +17,10 @@ TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 CURVES = f"{FIGURES}/curves.png"
 PREDICTIONS = "predictions"
+SUBSET = "subset.parquet"
 
 # what a reader is told of, in this order
-PARTS = (CONFIG, MANIFEST, METRICS, RESULTS, "last.ckpt", "best.ckpt", EXPORTS, PREDICTIONS, FIGURES)
+PARTS = (CONFIG, MANIFEST, SUBSET, METRICS, RESULTS, "last.ckpt", "best.ckpt", EXPORTS, PREDICTIONS, FIGURES)
 
 
 def predictions_file(split: str) -> str:

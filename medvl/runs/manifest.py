@@ -55,7 +55,7 @@ class Manifest:
         data: the dataset's fingerprint.
         parents: stages this one starts from, name -> hash.
         splits: cases of each split.
-        subset: hash of the ids that a label fraction kept (`medvl.runs.hashing.digest`); empty for all.
+        subset: hash of the images learned from, which `subset.parquet` lists (`medvl.runs.subset`).
         prevalence: per finding, the share of known training labels that are positive.
         coverage: per model slot, the share of its tensors that loaded weights gave.
         status: `running`, `complete` or `failed`.

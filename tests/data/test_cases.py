@@ -32,5 +32,9 @@ def test_a_batch_of_tokens_is_that_of_a_loop(dtype, texts, data, pad):
     assert (ids.tolist(), mask.tolist()) == slow_batch(texts, positions, pad)
 
 
+def test_lengths_are_those_of_the_rows():
+    assert arrays([[1, 2], [], [3]]).lengths(np.array([2, 0, 1])).tolist() == [1, 2, 0]
+
+
 def test_cases_are_counted_by_their_rows():
     assert len(CaseArrays(rows=np.array([4, 8, 9]))) == 3

@@ -28,16 +28,26 @@ class Shelf:
         return self.images[rows]
 
 
+class Labels:
+    """Labels in memory."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def read(self, rows):
+        return self.values[rows]
+
+
 def make_cases(count=CASES, images=True):
     random = np.random.default_rng(1)
-    lengths = random.integers(2, 9, count)
+    lengths = random.integers(2, 9, 100)
     return CaseArrays(
         rows=random.permutation(100)[:count],
         images=Shelf() if images else None,
         tokens=TokenArrays(
             random.integers(1, 99, lengths.sum()).astype(np.int32), np.concatenate([[0], np.cumsum(lengths)])
         ),
-        labels=random.random((count, 3), dtype=np.float32),
+        labels=Labels(random.random((100, 3), dtype=np.float32)),
     )
 
 
@@ -88,10 +98,10 @@ def test_a_batch_holds_each_case_s_own_fields(device, resident):
     assert batch["query"].shape == (12, 1, SIDE, SIDE) and batch["key"].shape == (12, 1, 14, 14)
     assert batch["query"].device.type == batch["labels"].device.type == device
     assert batch["rows"].device.type == batch["positions"].device.type == "cpu"
-    positions = batch["positions"].numpy()
-    assert batch["rows"].numpy().tolist() == cases.rows[positions].tolist()
-    assert batch["labels"].cpu().numpy().tolist() == cases.labels[positions].tolist()
-    ids, mask = cases.tokens.batch(positions)
+    rows = cases.rows[batch["positions"].numpy()]
+    assert batch["rows"].numpy().tolist() == rows.tolist()
+    assert batch["labels"].cpu().numpy().tolist() == cases.labels.values[rows].tolist()
+    ids, mask = cases.tokens.batch(rows)
     assert batch["text.ids"].cpu().numpy().tolist() == ids.tolist()
     assert batch["text.mask"].cpu().numpy().tolist() == mask.tolist()
 
@@ -249,6 +259,31 @@ def test_views_record_no_gradient_and_leave_the_switch_on():
     with closing(make_feeder().train()) as batches:
         next(batches)
         assert torch.is_grad_enabled()
+
+
+def test_sorted_windows_are_the_same_whatever_world_and_accumulate():
+    single = steps(make_feeder(batch_size=4, sort_window=3), 23)
+    ranks = [steps(make_feeder(batch_size=4, sort_window=3, rank=r, world=2, accumulate=2), 23) for r in range(2)]
+    for step, whole in enumerate(single):
+        same_cases(by_position(batch for rank in ranks for batch in rank[step]), by_position(whole))
+    resumed = steps(make_feeder(batch_size=4, sort_window=3), 10, 13)
+    for (a,), (b,) in zip(single[13:], resumed, strict=True):
+        assert all(a[name].equal(b[name]) for name in a)
+
+
+def test_sorted_windows_pad_less_and_visit_as_many():
+    def padding(**settings):
+        feeder = make_feeder(batch_size=4, **settings)
+        batches = [batch for step in steps(feeder, feeder.steps_per_epoch) for batch in step]
+        assert len(by_position(batches)) == 40
+        return sum(int((~batch["text.mask"]).sum()) for batch in batches)
+
+    assert padding(sort_window=10) < 0.4 * padding()
+
+
+def test_cases_without_texts_cannot_be_sorted():
+    with pytest.raises(ConfigError, match="sort_window"):
+        make_feeder(CaseArrays(rows=np.arange(5)), views={}, sort_window=2)
 
 
 @pytest.mark.parametrize("settings", [{"world": 5}, {"accumulate": 8}, {"batch_size": 0}])

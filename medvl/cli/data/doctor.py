@@ -136,7 +136,7 @@ def _findings(target: Target, plans: list[Plan], quick: bool) -> list[Finding]:
     findings: list[Finding] = []
     for selection in target.selections:
         splits = splits_as_they_are(target.table, selection, target.seed)
-        findings += of_splits(target.table, selection, splits, contents)
+        findings += of_splits(target.dataset, selection, target.table, splits, contents)
     uses = [_of_use(target, plan) for plan in plans] if plans else [_of_use(target, None)]
     findings += [finding for use in uses for finding in use]
     return list(dict.fromkeys(findings))  # stages share their splits, and often their text
@@ -159,19 +159,19 @@ def _contents(target: Target) -> np.ndarray | None:
 
 def _of_use(target: Target, plan: Plan | None) -> list[Finding]:
     """What a stage, or the command line, makes of the table."""
-    from medvl.data.label_policy import label_matrix
+    from medvl.data.label_columns import labels_of
     from medvl.data.lints.suite import after_reading, rows_by_split, splits_as_they_are
+    from medvl.data.texts import Texts
 
     dataset, table = target.dataset, target.table
     selection = target.selection if plan is None else plan.stage.selection
     rows = rows_by_split(splits_as_they_are(table, selection, target.seed))
-    reads_labels = plan is None or plan.reads_labels
-    labels = selection.chosen_labels(dataset.labels) if reads_labels else ()
-    targets = label_matrix(table, labels, selection.policy, selection.blank) if labels else None
+    rule = selection.text_rule if plan is None or plan.reads_text else None
+    names = selection.chosen_labels(dataset.labels) if plan is None or plan.reads_labels else ()
     return after_reading(
-        dataset, selection, table, section=selection.text if plan is None else plan.section, labels=labels,
-        mirroring=() if plan is None else plan.mirroring, train=rows[selection.split], targets=targets,
-        evaluated={name: rows[name] for name in _evaluated(plan) if len(rows[name])},
+        dataset, selection, texts=None if rule is None else Texts(table, rule), names=names,
+        labels=labels_of(table, names, selection) if names else None, mirroring=() if plan is None else plan.mirroring,
+        train=rows[selection.split], evaluated={name: rows[name] for name in _evaluated(plan) if len(rows[name])},
     )  # fmt: skip
 
 

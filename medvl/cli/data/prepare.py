@@ -94,9 +94,10 @@ def _build(wanted: Wanted, workers: int | None) -> ImageStore:
     from medvl.data.cache import cache_folder
     from medvl.data.dataset import IMAGE
     from medvl.data.store import build_store
+    from medvl.data.study_table import open_table
     from medvl.runs.progress import Progress
 
-    references = wanted.dataset.table().column(IMAGE)
+    references = open_table(wanted.dataset).column(IMAGE)
     with Progress(f"{wanted.title}: decoding to {wanted.side} pixels", len(references), "image") as progress:
 
         def tell(done: int, total: int) -> None:

@@ -30,6 +30,8 @@ def command(source: str, rest: tuple[str, ...], plugin_files: tuple[str, ...], o
 
 
 def _count(target: Target, folder: Path) -> None:
+    import pyarrow as pa
+
     from medvl.data.lints.suite import splits_as_they_are
     from medvl.data.statistics import statistics_of
     from medvl.files import write_text_atomic
@@ -39,7 +41,10 @@ def _count(target: Target, folder: Path) -> None:
 
     labels = target.dataset.labels  # all of them, also where a stage takes none
     splits = splits_as_they_are(target.table, target.selection, target.seed)
-    statistics = statistics_of(target.table, splits, labels, target.dataset.sections)
+    table, inside = target.table, splits >= 0
+    if not inside.all():  # a cohort, by `only`
+        table, splits = table.filter(pa.array(inside)), splits[inside]
+    statistics = statistics_of(table, splits, labels, target.dataset.sections)
     tables = statistics_tables(statistics, target.title)
     for stem, table in tables.items():
         table.show()

@@ -57,8 +57,10 @@ class Target:
 
     @cached_property
     def table(self) -> pa.Table:
-        """Its study table, read once."""
-        return self.dataset.table()
+        """Its study table, opened once."""
+        from medvl.data.study_table import open_table
+
+        return open_table(self.dataset)
 
 
 def target_arguments(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,10 +12,10 @@ import click
 from medvl.cli.data.targets import Target, read_targets, target_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
     from pathlib import Path
 
-    from medvl.data.selection import Selection
+    import pyarrow as pa
+
     from medvl.data.verify import Check
 
 
@@ -53,10 +53,10 @@ def _verify(target: Target, quick: bool, workers: int | None) -> list[Check]:
     if any(check.state == "differs" for check in checks):
         return checks  # without its index nothing more can be asked
     try:
-        table = target.table
+        table = dataset.table()  # read anew: what is kept on the disk was read some other day
     except DataError as error:
         return [*checks, verify.Check("index files", "readable", "not readable", "differs", (("index", str(error)),))]
-    checks += [verify.Check("study table", "readable", f"{table.num_rows:,} images", "ok"), *_counts(target)]
+    checks += [verify.Check("study table", "readable", f"{table.num_rows:,} images", "ok"), *_counts(target, table)]
     checks.append(verify.check_files(dataset, table))
     if not quick:
         with Progress("opening images", table.num_rows, "image", patience=PATIENCE) as progress:
@@ -70,7 +70,7 @@ def _verify(target: Target, quick: bool, workers: int | None) -> list[Check]:
     return checks
 
 
-def _counts(target: Target) -> list[Check]:
+def _counts(target: Target, table: pa.Table) -> list[Check]:
     """The owner's counts, and what each stage expects."""
     from medvl.data.image_paths import HasImageFiles
     from medvl.data.lints.suite import splits_as_they_are
@@ -82,20 +82,13 @@ def _counts(target: Target) -> list[Check]:
     if isinstance(dataset, HasImageFiles) and is_miniature(dataset.root):
         checks.append(Check("counts of the release", "the owner's", "a miniature", "skipped"))
     else:
-        checks += check_counts(target.table, dataset.official)
+        checks += check_counts(table, dataset.official)
     for place, selection in enumerate(target.selections):
-        expect = _expected(target, selection)
+        expect = selection.expected(dataset.expectations)
         if expect:
             splits = splits_as_they_are(target.table, selection, target.seed)
             checks += check_expected(splits, expect, target.stages[place] if target.stages else "expect")
     return checks
-
-
-def _expected(target: Target, selection: Selection) -> Mapping[str, int]:
-    """Numbers as they are given, or those of a paper that the dataset knows by name."""
-    if isinstance(selection.expect, str):
-        return target.dataset.expectations[selection.expect]
-    return selection.expect
 
 
 def _show(target: Target, checks: list[Check]) -> None:

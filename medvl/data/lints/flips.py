@@ -18,32 +18,33 @@ FEW = 0.01  # share of texts below which sides are a matter of chance, not of th
 _DO = "switch the flip off (flip: 0), or take a view that does not mirror"
 
 
-def flips_by_section(views: Sequence[str], section: str) -> list[Finding]:
+def flips_by_section(views: Sequence[str], sections: Sequence[str]) -> list[Finding]:
     """What can be said before data is read: a section that describes the image names sides.
 
     Args:
-        views: names of the views that mirror (`View.flips`).
-        section: the text that is the input.
+        views: names of the views that mirror (`View.flip`).
+        sections: those that the text which is the input is made of.
     """
-    if not views or section in BEFORE_LOOKING:
+    telling = [section for section in sections if section not in BEFORE_LOOKING]
+    if not views or not telling:
         return []
-    return [_finding(views, f"the text '{section}' describes where findings stand")]
+    return [_finding(views, f"the text ({', '.join(telling)}) describes where findings stand")]
 
 
-def flips_by_text(views: Sequence[str], section: str, texts: pa.ChunkedArray) -> list[Finding]:
+def flips_by_text(views: Sequence[str], title: str, texts: pa.Array) -> list[Finding]:
     """What the texts themselves say.
 
     Args:
         views: names of the views that mirror.
-        section: which text it is, for the message.
-        texts: strings, null where there is none; a sample does.
+        title: which text it is, for the message.
+        texts: strings; a sample does.
     """
     if not views or len(texts) == 0:
         return []
-    share = float(np.asarray(pc.match_substring_regex(pc.fill_null(texts, ""), SIDE)).mean())
+    share = float(np.asarray(pc.match_substring_regex(texts, SIDE)).mean())
     if share < FEW:
         return []
-    return [_finding(views, f"{share:.0%} of the texts ('{section}') say left or right")]
+    return [_finding(views, f"{share:.0%} of the texts ({title}) say left or right")]
 
 
 def _finding(views: Sequence[str], said: str) -> Finding:

@@ -9,9 +9,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from medvl.data.dataset import TEXT_PREFIX
 from medvl.data.label_policy import label_column
 from medvl.data.lints.finding import LABEL_IN_TEXT, Finding
+from medvl.data.texts import Texts
 
 # What reports call a finding beside its name; stems, so `effusion` finds `effusions`.
 SYNONYMS: dict[str, tuple[str, ...]] = {
@@ -48,26 +48,26 @@ FEWEST = 10  # texts that say it; fewer prove nothing
 SAMPLE = 20_000  # texts that are looked at
 
 
-def labels_said_in_text(table: pa.Table, rows: np.ndarray, labels: Sequence[str], section: str) -> list[Finding]:
+def labels_said_in_text(texts: Texts, rows: np.ndarray, labels: Sequence[str]) -> list[Finding]:
     """A warning that lists the labels which words of the input give away.
 
     Measured against labels mined from reports, findings and impression give 0.7 to 1.0 of precision at 0.4 to 0.9 of
     recall; indications stay below 0.5 and 0.25. Uncertain mentions count as set: a labeler found them in words too.
 
     Args:
-        table: a study table.
+        texts: of the study table, which holds the labels too.
         rows: (n,) int64, the cases to learn from; `SAMPLE` of them, evenly spread, are looked at.
         labels: names of the labels that are learned.
-        section: the text that is the input.
     """
-    chosen = pa.array(sampled(rows))
-    texts = pc.fill_null(table.column(TEXT_PREFIX + section).take(chosen), "")
-    told = pc.replace_substring_regex(texts, pattern=DENIED, replacement=" ")
+    chosen = sampled(rows)
+    said_at_all = texts.read(chosen)
+    told = pc.replace_substring_regex(said_at_all, pattern=DENIED, replacement=" ")
     given = []
     for label in labels:
-        marked = np.asarray(pc.fill_null(pc.not_equal(label_column(table, label).take(chosen), 0), False))
+        values = label_column(texts.table, label).take(pa.array(chosen))
+        marked = np.asarray(pc.fill_null(pc.not_equal(values, 0), False))
         # "no acute" is the words of a normal report, which would be struck out as a denial
-        said = _says(texts if label == "No Finding" else told, label)
+        said = _says(said_at_all if label == "No Finding" else told, label)
         measured = _gives_away(said, marked)
         if measured is not None:
             given.append((label, *measured))
@@ -78,7 +78,7 @@ def labels_said_in_text(table: pa.Table, rows: np.ndarray, labels: Sequence[str]
         Finding(
             LABEL_IN_TEXT,
             "warning",
-            f"'{section}' says {len(given)} of {len(labels)} labels in words: {listed}",
+            f"the text ({texts.rule}) says {len(given)} of {len(labels)} labels in words: {listed}",
             "take a section that was written before the image was read, or leave these labels out",
         )
     ]
@@ -95,7 +95,7 @@ def words_of(label: str) -> tuple[str, ...]:
     return (name, *SYNONYMS.get(name, ()))
 
 
-def _says(texts: pa.ChunkedArray, label: str) -> np.ndarray:
+def _says(texts: pa.Array, label: str) -> np.ndarray:
     """(n,) bool."""
     words = "|".join(re.escape(word) for word in words_of(label))
     return np.asarray(pc.match_substring_regex(texts, pattern=rf"(?i)\b({words})"))

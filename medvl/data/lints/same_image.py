@@ -61,10 +61,10 @@ def same_images(table: pa.Table, splits: np.ndarray, contents: np.ndarray) -> li
 
     Args:
         table: a study table.
-        splits: (N,) int8 places in `SPLITS`.
+        splits: (N,) int8 places in `SPLITS`; rows of -1 are left out.
         contents: (N,) integers, equal for equal images, negative where unknown: of `file_contents`.
     """
-    known = np.flatnonzero(contents >= 0)
+    known = np.flatnonzero((contents >= 0) & (splits >= 0))
     _, groups, counts = np.unique(contents[known], return_inverse=True, return_counts=True)
     rows = known[counts[groups] > 1]  # of images that occur again
     if len(rows) == 0:

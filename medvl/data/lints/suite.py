@@ -8,83 +8,86 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 import pyarrow as pa
 
-from medvl.data.dataset import SPLITS, TEXT_PREFIX, Dataset
-from medvl.data.lints.finding import PATIENT_SIDES, Finding, not_accepted
+from medvl.data.dataset import SPLITS, Dataset
+from medvl.data.draw import splits_of
+from medvl.data.label_columns import LabelColumns
+from medvl.data.lints.finding import Finding, not_accepted
 from medvl.data.lints.flips import flips_by_section, flips_by_text
 from medvl.data.lints.label_words import labels_said_in_text, sampled
 from medvl.data.lints.mined_labels import labels_mined_from_input
 from medvl.data.lints.patient_sides import patients_on_two_sides
 from medvl.data.lints.same_image import same_images
 from medvl.data.lints.undefined import undefined_metrics
-from medvl.data.selection import Selection, splits_of
+from medvl.data.selection import Selection
+from medvl.data.texts import Texts
 
 
 def before_reading(
-    dataset: Dataset, selection: Selection, *, section: str | None, labels: Sequence[str], mirroring: Sequence[str]
+    dataset: Dataset, selection: Selection, *, reads_text: bool, reads_labels: bool, mirroring: Sequence[str]
 ) -> list[Finding]:
     """What parameters alone show.
 
     Args:
         dataset: says what its labels were mined from.
-        selection: says what is accepted.
-        section: the text that is read, or None.
-        labels: those that are read; none where the stage reads none.
+        selection: says which text, and what is accepted.
+        reads_text, reads_labels: whether the stage does.
         mirroring: names of the views that mirror.
     """
-    if section is None:
+    if selection.text_rule is None or not reads_text:
         return []
-    found = flips_by_section(mirroring, section)
-    if labels:
-        found += labels_mined_from_input(dataset.labels_from, section)
+    sections = selection.text_rule.sections
+    found = flips_by_section(mirroring, sections)
+    if reads_labels:
+        found += labels_mined_from_input(dataset.labels_from, sections)
     return not_accepted(found, selection.accept)
 
 
 def after_reading(
     dataset: Dataset,
     selection: Selection,
-    table: pa.Table,
     *,
-    section: str | None,
-    labels: Sequence[str],
+    texts: Texts | None,
+    names: Sequence[str],
+    labels: LabelColumns | None,
     mirroring: Sequence[str],
     train: np.ndarray,
-    targets: np.ndarray | None,
     evaluated: Mapping[str, np.ndarray],
 ) -> list[Finding]:
-    """What the study table shows, in seconds whatever its size; in place of what `before_reading` guessed.
+    """What the study table shows, in a second or two whatever its size; in place of what `before_reading` guessed.
 
     Args:
-        dataset, selection, section, labels, mirroring: as of `before_reading`.
-        table: the study table.
+        dataset, selection, mirroring: as of `before_reading`.
+        texts: those that are read, or None.
+        names: of the labels.
+        labels: their values by row; None where the stage reads none.
         train: (n,) int64 rows of the cases to learn from.
-        targets: (N, K) float32 of all rows, `label_matrix`; None where no labels are read.
         evaluated: split -> its rows.
     """
     found: list[Finding] = []
-    if section is not None:
-        texts = table.column(TEXT_PREFIX + section).take(pa.array(sampled(train)))
-        found += flips_by_text(mirroring, section, texts)
-        if labels:
-            found += labels_mined_from_input(dataset.labels_from, section)
-            found += labels_said_in_text(table, train, labels, section)
-    if targets is not None:
+    if texts is not None:
+        found += flips_by_text(mirroring, str(texts.rule), texts.read(sampled(train)))
+    if texts is not None and labels is not None:
+        found += labels_mined_from_input(dataset.labels_from, texts.rule.sections)
+        found += labels_said_in_text(texts, train, names)
+    if labels is not None:
         for split, rows in evaluated.items():
-            found += undefined_metrics(targets[rows], labels, split)
+            found += undefined_metrics(*labels.count(rows), names, split)
     return not_accepted(found, selection.accept)
 
 
 def of_splits(
-    table: pa.Table, selection: Selection, splits: np.ndarray, contents: np.ndarray | None = None
+    dataset: Dataset, selection: Selection, table: pa.Table, splits: np.ndarray, contents: np.ndarray | None = None
 ) -> list[Finding]:
     """Patients and images on two sides.
 
     Args:
-        table: the study table.
+        dataset: says what its split divides.
         selection: says what is accepted.
+        table: the study table.
         splits: (N,) of `splits_as_they_are`.
         contents: (N,) of `medvl.data.lints.same_image.file_contents`; images are not compared where None.
     """
-    found = patients_on_two_sides(table, splits)
+    found = patients_on_two_sides(table, splits, dataset.split_by)
     if contents is not None:
         found += same_images(table, splits, contents)
     return not_accepted(found, selection.accept)
@@ -102,5 +105,5 @@ def splits_as_they_are(table: pa.Table, selection: Selection, seed: int) -> np.n
         DataError: as `splits_of` for what is left.
     """
     lenient = copy.copy(selection)
-    lenient.accept, lenient.expect = (*selection.accept, PATIENT_SIDES), {}
-    return splits_of(table, lenient, seed)
+    lenient.expect = {}
+    return splits_of(table, lenient, seed, split_by="image")

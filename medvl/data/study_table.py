@@ -1,0 +1,99 @@
+"""The canonical study table on disk: built once, kept as an Arrow file, opened by memory map in every process."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, BinaryIO
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.ipc
+
+from medvl.data.cache import cache_folder
+from medvl.data.dataset import IMAGE, PATIENT, STUDY, TEXT_PREFIX, VIEW
+from medvl.errors import DataError
+from medvl.files import remove_leftovers, write_atomic
+from medvl.lock import hold
+
+if TYPE_CHECKING:
+    from medvl.data.dataset import Dataset
+
+FILE = "table.arrow"
+FORMAT = 1  # raise when the file of an unchanged dataset must be written anew
+REQUIRED = (IMAGE, PATIENT, STUDY, VIEW)
+
+_KEY = b"medvl.table"
+_LONGEST = 2**31 - 1  # bytes that the 32-bit offsets of a string column reach
+
+
+def open_table(dataset: Dataset) -> pa.Table:
+    """The dataset's study table, memory-mapped: opening costs the same for any number of rows, and pages that many
+    processes read are in memory once.
+
+    `dataset.table()` is asked only where the cache folder holds no table of this `table_fingerprint`. In the file each
+    column is one chunk, texts of nothing but blanks are null, and a string column beyond 2 GB has 64-bit offsets
+    (`large_string`). Two processes may call at once; one builds.
+
+    Raises:
+        DataError: see `Dataset.table`; a column that every table has is missing; the index changed while it was read.
+    """
+    key = f"{dataset.table_fingerprint()}-{FORMAT}"
+    folder = cache_folder("tables", key)
+    table = _opened(folder / FILE, key)
+    if table is None:
+        with hold(folder, wait=True):
+            table = _opened(folder / FILE, key)  # another process may have built it meanwhile
+            if table is None:
+                remove_leftovers(folder)
+                _build(dataset, key, folder / FILE)
+                table = _opened(folder / FILE, key)
+    assert table is not None, f"{folder / FILE} has just been written"
+    return table
+
+
+def table_key(table: pa.Table) -> str:
+    """What names the content of a table that `open_table` gave; caches of what is computed from it are keyed by this.
+
+    Raises:
+        KeyError: the table did not come from there.
+    """
+    return (table.schema.metadata or {})[_KEY].decode()
+
+
+def _opened(path: Path, key: str) -> pa.Table | None:
+    """The table where it is there and whole."""
+    try:
+        table = pa.ipc.open_file(pa.memory_map(str(path), "r")).read_all()
+    except (FileNotFoundError, pa.ArrowInvalid):
+        return None
+    return table if (table.schema.metadata or {}).get(_KEY) == key.encode() else None
+
+
+def _build(dataset: Dataset, key: str, path: Path) -> None:
+    table = dataset.table()
+    name = type(dataset).__name__
+    missing = [column for column in REQUIRED if column not in table.column_names]
+    if missing:
+        raise DataError(f"{name}: the study table has no column {', '.join(missing)}. do: see medvl.Dataset.table")
+    if f"{dataset.table_fingerprint()}-{FORMAT}" != key:
+        raise DataError(f"{name}: its index files changed while they were read. do: run again when they are at rest")
+    columns = {column: _stored(column, table.column(column)) for column in table.column_names}
+    batch = pa.RecordBatch.from_pydict(columns)
+    batch = batch.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: key.encode()})
+
+    def write(file: BinaryIO) -> None:
+        with pa.ipc.new_file(file, batch.schema) as writer:
+            writer.write_batch(batch)
+
+    write_atomic(path, write)
+
+
+def _stored(name: str, column: pa.ChunkedArray) -> pa.Array:
+    """A column as one chunk: any row is then found without a search, and fixed widths are plain arrays."""
+    if name.startswith(TEXT_PREFIX):
+        blank = pc.equal(pc.utf8_trim_whitespace(column), "")
+        column = pc.if_else(blank, pa.scalar(None, column.type), column)
+    if pa.types.is_string(column.type) and column.nbytes > _LONGEST:
+        column = column.cast(pa.large_string())
+    chunks = column.combine_chunks()
+    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)
