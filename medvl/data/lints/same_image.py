@@ -75,12 +75,12 @@ def same_images(table: pa.Table, splits: np.ndarray, contents: np.ndarray) -> li
     people = _distinct_in(groups, patients_of(table)[0][rows]) > 1
     found = []
     if across.any():
-        pairs = f"{int(across.sum()):,} images stand in two of {', '.join(SPLITS)}"
+        told = f"images that stand in two of {', '.join(SPLITS)}: {int(across.sum()):,}"
         do = "take them out of the side that is learned from"
-        found.append(Finding(SAME_IMAGE, "error", pairs, do, _examples(table, rows, groups, across)))
+        found.append(Finding(SAME_IMAGE, "error", told, do, _examples(table, rows, groups, across)))
     if not across.all():
         within = ~across
-        told = f"{int(within.sum()):,} images are listed more than once within a split"
+        told = f"images that are listed more than once within a split: {int(within.sum()):,}"
         strangers = int((within & people).sum())
         if strangers:
             told += f", {strangers:,} of them under several patients"
