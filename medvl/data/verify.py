@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, SPLIT, SPLITS, Dataset
 from medvl.data.image_paths import HasImageFiles
@@ -61,7 +62,7 @@ def check_counts(table: pa.Table, official: Mapping[str, int]) -> list[Check]:
     """The owner's counts against the table's."""
     counts = count_units(table)
     if SPLIT in table.column_names:
-        counts |= {name: table.column(SPLIT).to_pylist().count(name) for name in SPLITS}
+        counts |= {name: pc.sum(pc.equal(table.column(SPLIT), name)).as_py() or 0 for name in SPLITS}
     checks = []
     for name, expected in official.items():
         what = f"{name} of the release" if name not in SPLITS else f"images in the official {name}"

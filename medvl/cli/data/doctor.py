@@ -111,7 +111,7 @@ def _show_room(target: Target, sides: Sequence[int]) -> None:
     from medvl.data.cache import cache_folder
     from medvl.data.dataset import IMAGE
     from medvl.data.store import stores_of
-    from medvl.runs.tables import Table
+    from medvl.runs.tables import Table, spell_bytes
 
     folder = cache_folder("images")
     there = next(parent for parent in (folder, *folder.parents) if parent.is_dir())
@@ -122,9 +122,9 @@ def _show_room(target: Target, sides: Sequence[int]) -> None:
         needed = target.table.num_rows * side**2
         begun = any(name.endswith(f"-{side}-{target.selection.fit}") for name in built)
         state = "there, or begun" if begun else "fits" if needed < free else "does not fit: set MEDVL_CACHE"
-        rows.append([f"{side} pixels", f"{needed / 1e9:.2f} GB", state])
+        rows.append([f"{side} pixels", spell_bytes(needed), state])
     if rows:
-        notes = [f"in {folder}, where {free / 1e9:.0f} GB are free"]
+        notes = [f"in {folder}, where {spell_bytes(free)} are free"]
         Table("room for decoded images", ["size", "needed", "state"], rows, notes).show()
 
 

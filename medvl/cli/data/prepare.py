@@ -115,7 +115,7 @@ def _build(wanted: Wanted, workers: int | None) -> ImageStore:
 
 
 def _show(built: list[tuple[Wanted, ImageStore]]) -> None:
-    from medvl.runs.tables import Table
+    from medvl.runs.tables import Table, spell_bytes
 
     if not built:
         click.echo("no stage looks at images; there is nothing to decode")
@@ -124,17 +124,11 @@ def _show(built: list[tuple[Wanted, ImageStore]]) -> None:
     for wanted, store in built:
         size = sum(path.stat().st_size for path in store.folder.iterdir())
         bad = int((~store.good).sum())
-        rows.append([wanted.title, f"{store.side}", wanted.selection.fit, f"{len(store):,}", f"{bad:,}", _bytes(size)])
+        rows.append(
+            [wanted.title, f"{store.side}", wanted.selection.fit, f"{len(store):,}", f"{bad:,}", spell_bytes(size)]
+        )
     Table("decoded images", ["", "pixels", "fit", "images", "unreadable", "on disk"], rows).show()
     for _, store in built:
         click.echo(f"{store.folder}")
         if not store.good.all():
             click.echo(f"    unreadable images and why: {store.bad_file}")
-
-
-def _bytes(number: int) -> str:
-    """`19.2 GB`, `640 kB`."""
-    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
-        if number >= size:
-            return f"{number / size:.1f} {unit}"
-    return f"{number / 1e3:.0f} kB"
