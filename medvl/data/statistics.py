@@ -122,10 +122,11 @@ def _label(table: pa.Table, name: str) -> LabelCounts:
 
 
 def _prevalence(table: pa.Table, labels: Sequence[str]) -> dict[str, list[float | None]]:
-    """Every policy that says something of one of the labels, and every rule for blanks that it allows."""
+    """Every policy that says something of one of the labels, and where there are blanks those that ignore them."""
     found: dict[str, list[float | None]] = {}
     rules: list[tuple[str, str, Blank]] = [(policy, policy, "zero") for policy in POLICIES if policy != "none"]
-    rules += [(f"{policy}, blank ignored", policy, "ignore") for policy in ("ones", "zeros", "ignore")]
+    if any(label_column(table, label).null_count for label in labels):
+        rules += [(f"{policy}, blank ignored", policy, "ignore") for policy in ("ones", "zeros", "ignore")]
     for title, policy, blank in rules:
         shares = [_share(table, label, cast(Policy, policy), blank) for label in labels]
         if any(share is not None for share in shares):

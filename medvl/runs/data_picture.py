@@ -62,8 +62,9 @@ def _panels(statistics: Statistics) -> list[Draw]:
         panels += [partial(_draw_lengths, statistics=statistics), partial(_draw_missing, statistics=statistics)]
     if statistics.ages is not None and len(statistics.ages):
         panels.append(partial(_draw_ages, statistics=statistics, ages=statistics.ages))
-    panels.append(partial(_draw_repetition, title="images of a patient", counts=statistics.per_patient))
-    panels.append(partial(_draw_repetition, title="images of a study", counts=statistics.per_study))
+    for title, counts in (("images of a patient", statistics.per_patient), ("images of a study", statistics.per_study)):
+        if counts.max() > 1:
+            panels.append(partial(_draw_repetition, title=title, counts=counts))
     return panels
 
 
@@ -134,6 +135,7 @@ def _draw_missing(axes: Axes, statistics: Statistics) -> None:
 def _draw_ages(axes: Axes, statistics: Statistics, ages: np.ndarray) -> None:
     numbers, edges = np.histogram(ages, bins=np.arange(0, max(100.0, float(ages.max())) + 5, 5))
     axes.bar(edges[:-1], numbers, width=4.5, align="edge", color=BLUE)
+    axes.yaxis.set_major_formatter(lambda number, _: f"{number:,.0f}")
     absent = statistics.images - len(ages)
     _house_style(axes, "ages (years)" + (f", {absent:,} not given" if absent else ""), along="y")
 

@@ -50,7 +50,7 @@ def _prevalence(statistics: Statistics) -> Table:
         for place, label in enumerate(statistics.labels)
     ]
     notes = ["share of positives among the cases that count; `labels: {policy: ..., blank: ...}` chooses"]
-    titles = [" = ".join(policies) for policies in columns.values()]
+    titles = [" = ".join(policies) if len(policies) <= 3 else "most policies" for policies in columns.values()]
     return Table("prevalence under each label policy", ["label", *titles], rows, notes)
 
 
