@@ -10,7 +10,7 @@ from medvl.cli.options import experiment_arguments, load_experiment
 
 
 @click.command(
-    help="Say what is wrong with an experiment: names, parameters, fields, capabilities, shapes. Reads no data."
+    help="Say what is wrong with an experiment: names, parameters, fields, capabilities, shapes, lints. Reads no data."
 )
 @experiment_arguments
 def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
@@ -30,4 +30,6 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
             click.echo(f"  {feature.name}: width {feature.width}{tokens}{grid}")
         for note in plan.notes:
             click.echo(f"  note: {note}")
+        for finding in plan.findings:
+            click.echo(f"  {finding.severity}: {finding.sentence()}")
     click.secho("ok", fg="green")

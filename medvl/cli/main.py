@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 from typing import Any
 
 import click
 
+from medvl.cli.lazy import LazyGroup
 from medvl.errors import MedvlError
 
 VERBS = {
@@ -19,29 +19,13 @@ VERBS = {
     "fits": "List what can go into a model slot of an experiment.",
     "plugins": "List the plugins, and why a broken one is broken.",
     "predict": "Findings of images, by a finished run.",
+    "data": "Look after datasets: doctor, prepare, stats, verify, fake.",
 }
 
 
-class LazyGroup(click.Group):
-    """Lists the verbs without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All verbs, in the order a newcomer meets them."""
-        return list(VERBS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """Import one verb's file."""
-        if cmd_name not in VERBS:
-            return None
-        return importlib.import_module(f"medvl.cli.{cmd_name}").command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The verbs and what they do, from the table above."""
-        with formatter.section("Commands"):
-            formatter.write_dl(list(VERBS.items()))
-
-
-@click.command(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"]})
+@click.command(
+    cls=LazyGroup, verbs=VERBS, package="medvl.cli", context_settings={"help_option_names": ["-h", "--help"]}
+)
 @click.version_option(package_name="medvl", message="medvl %(version)s")
 def app() -> None:
     """Vision-language pre-training on chest radiographs.

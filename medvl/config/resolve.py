@@ -63,6 +63,22 @@ def resolve(tree: Tree, plugins: Plugins) -> Experiment:
     return _Resolver(tree, plugins).experiment()
 
 
+def resolve_data(tree: Tree, plugins: Plugins, path: KeyPath) -> tuple[Component, Selection]:
+    """A `data:` section alone: its dataset and what is selected of it. Nothing else of the tree is looked at.
+
+    Raises:
+        ConfigError: all its problems at once.
+        MedvlError: a plugin that is broken, missing or contested.
+    """
+    resolver = _Resolver(tree, plugins)
+    component, chosen = resolver._data(path)
+    selection = resolver._section(Selection, path, chosen)
+    if resolver.problems:
+        raise ConfigError(resolver.problems)
+    assert component is not None and selection is not None  # else there was a problem
+    return component, selection
+
+
 class _Resolver(ComponentReader):
     """Reads the experiment around the components: its own keys, and the sections of each stage."""
 

@@ -38,6 +38,9 @@ class Dataset(ABC):
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
         expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
             stands for.
+        labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
+            model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
+            labelled the images.
         split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
             images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
@@ -48,6 +51,7 @@ class Dataset(ABC):
     sections: tuple[str, ...] = ()
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
+    labels_from: tuple[str, ...] = ()
     split_by: SplitBy = "patient"
     fake: str | None = None
 

@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, VIEW, SplitBy
 from medvl.data.keyed_hash import keyed_hashes
+from medvl.data.lints.finding import PATIENT_SIDES
 from medvl.data.patients import require_disjoint
 from medvl.data.selection import By, Selection, Split
 from medvl.data.texts import Texts
@@ -52,7 +53,7 @@ def splits_of(
         if places.null_count:
             raise DataError(f"{places.null_count} rows of the dataset's split are none of {', '.join(SPLITS)}")
         splits = np.asarray(places).astype(np.int8)
-        if split_by == "patient":
+        if split_by == "patient" and PATIENT_SIDES not in selection.accept:
             require_disjoint(table, splits)
     splits = np.where(_cohort(table, selection), splits, np.int8(OUTSIDE))
     _check_counts(splits, selection.expected(presets or {}))

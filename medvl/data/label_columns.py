@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
+
+from medvl.data.dataset import LABEL_PREFIX
+from medvl.data.label_policy import label_matrix
+
+if TYPE_CHECKING:
+    from medvl.data.selection import Selection
 
 ROWS = 1 << 16  # counted at a time
 
@@ -34,3 +42,10 @@ class LabelColumns:
         parts = [self.read(rows[start : start + ROWS]) for start in range(0, max(1, len(rows)), ROWS)]
         positives, negatives = (sum((part == value).sum(0) for part in parts) for value in (1, 0))
         return tuple(map(int, positives)), tuple(map(int, negatives))
+
+
+def labels_of(table: pa.Table, names: Sequence[str], selection: Selection) -> LabelColumns:
+    """What the selection's label policy makes of these labels of a study table."""
+    targets = partial(label_matrix, names=names, policy=selection.policy, blank=selection.blank)
+    columns = [LABEL_PREFIX + name for name in names]
+    return LabelColumns(table.select([name for name in columns if name in table.column_names]), targets)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal, cast, get_args
 from medvl.data.dataset import SPLITS
 from medvl.data.images import Fit
 from medvl.data.label_policy import Blank, Policy, labels_of, policy_problems
+from medvl.data.lints.finding import LINTS
 from medvl.data.texts import TextRule
 from medvl.errors import ConfigError, unknown
 
@@ -42,6 +43,8 @@ class Selection:
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
         expect: numbers of images in splits, within the cohort, whatever fraction of them is taken; or the name of a
             paper whose numbers the dataset knows (`Dataset.expectations`). Other numbers are an error.
+        accept: lints (`medvl.data.lints.finding.LINTS`) whose findings are known and meant, so that they are not
+            repeated; `patient_on_two_sides`, too, which may be an error otherwise.
 
     Attributes:
         text_rule: the sections of `text` and what is made of them; None where there is no text.
@@ -68,10 +71,12 @@ class Selection:
         fit: Fit = "crop",
         max_bad: float = 0.01,
         expect: dict[str, int] | str | None = None,
+        accept: tuple[str, ...] = (),
     ) -> None:
         self.split, self.text, self.fit, self.max_bad = split, text, fit, max_bad
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
+        self.accept = tuple(accept)
         chosen = (only or {}).get("view", ())
         self.views: tuple[str, ...] = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self.with_text = "text" in (only or {})
@@ -87,6 +92,7 @@ class Selection:
         except ConfigError as error:
             problems += error.problems
         problems += _unlisted("fit", fit, get_args(Fit)) + _unlisted("fraction_by", fraction_by, get_args(By))
+        problems += [f"accept: {unknown('lint', name, LINTS)}" for name in self.accept if name not in LINTS]
         if not 0 < fraction <= 1:
             problems.append(f"fraction is {fraction:g}; a share in (0, 1] is needed, 0.1 for 10 %")
         if not 0 <= max_bad <= 1:

@@ -72,6 +72,12 @@ def build_store(
     return store
 
 
+def stores_of(dataset: Dataset, references: pa.Array | pa.ChunkedArray, folder: Path) -> list[Path]:
+    """Folders of the stores that were built, or begun, of exactly these images, whatever their side and fit."""
+    same = _key(dataset, references, 0, "crop").partition("-")[0]
+    return sorted(folder.glob(f"{same}-*"))
+
+
 def _key(dataset: Dataset, column: pa.Array | pa.ChunkedArray, side: int, fit: Fit) -> str:
     digest = hashlib.blake2b(f"{PIXELS} {dataset.fingerprint()}".encode(), digest_size=8)
     for start in range(0, len(column), SHARD_IMAGES):

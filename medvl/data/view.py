@@ -23,10 +23,12 @@ class View(nn.Module, ABC):
     Attributes:
         size: side in pixels of what comes out.
         source: side in pixels that the decoded-image store must hold.
+        flip: probability that left and right change places; text that says left or right then lies.
     """
 
     size: int
     source: int
+    flip: float = 0.0
 
     @abstractmethod
     def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:

@@ -54,6 +54,7 @@ class Phantom(Dataset):
 
     labels = LABELS
     sections = SECTIONS
+    labels_from = ("findings", "impression")
 
     def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128):
         problems = []

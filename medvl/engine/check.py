@@ -12,6 +12,8 @@ from torch import Tensor, nn
 from medvl.config.experiment import Experiment, Stage
 from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, Feature, slot_of, slots_of
 from medvl.data.dataset import Dataset
+from medvl.data.lints.finding import Finding
+from medvl.data.lints.suite import before_reading
 from medvl.data.view import View
 from medvl.engine.assemble import (
     add_fusion,
@@ -41,7 +43,9 @@ class Plan:
         reads_text, reads_labels: whether texts and labels are read.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}.
+        mirroring: those of `views` that mirror the radiograph at random.
         notes: sentences worth telling.
+        findings: what looks wrong, as far as parameters show it (`medvl.data.lints`).
     """
 
     stage: Stage
@@ -55,7 +59,9 @@ class Plan:
     exports: dict[str, dict[str, tuple[int, ...]]]
     parameters: int
     evaluators: list[Evaluator]
+    mirroring: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
 
 
 def check_experiment(experiment: Experiment) -> dict[str, Plan]:
@@ -118,12 +124,16 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
+    mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
+    findings = before_reading(
+        dataset, stage.selection, reads_text=reads_text, reads_labels=reads_labels, mirroring=mirroring
+    )
     return Plan(
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: _shapes(module) for name, module in objective.exports(model).items()},
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
-        evaluators=evaluators, notes=notes,
+        evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
 
 

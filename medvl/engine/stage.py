@@ -35,6 +35,8 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
     record = StageRecord(context, dataset.fingerprint(), plugins)
     with record.closing():
         data = read_stage_data(context, dataset)
+        for finding in data.findings:  # now, not at the end: hours of training may rest on it
+            record.note(finding.sentence())
         seed_everything(context.seed)
         trainable, coverages = _build(context, data)
         record.describe(data, coverages)

@@ -15,10 +15,11 @@ import pyarrow as pa
 from medvl.contract import DataSpec
 from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
-from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, SPLITS
+from medvl.data.dataset import IMAGE, PATIENT, SPLITS
 from medvl.data.draw import rows_of, splits_of
-from medvl.data.label_columns import LabelColumns
-from medvl.data.label_policy import label_matrix
+from medvl.data.label_columns import LabelColumns, labels_of
+from medvl.data.lints.finding import PATIENT_SIDES, Finding
+from medvl.data.lints.suite import after_reading
 from medvl.data.patients import codes_of, leak_note
 from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
@@ -51,6 +52,7 @@ class StageData:
         learns_from: the split of the cases to learn from.
         spec: label names and counts of the training cases.
         notes: sentences for the manifest.
+        findings: what looks wrong about the data (`medvl.data.lints`).
         tokens: token ids by row, once there is a tokenizer.
     """
 
@@ -64,6 +66,7 @@ class StageData:
     learns_from: Split
     spec: DataSpec
     notes: list[str]
+    findings: list[Finding]
     tokens: TokenArrays | None = None
 
     def counts(self) -> dict[str, int]:
@@ -106,16 +109,21 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     store = _store(context, dataset, table) if plan.views else None
     rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
     train = rows(selection.split)
-    splits: dict[str, np.ndarray] = {name: rows(name) for name in _wanted(plan)}
+    splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
     texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
-    labels = _labels(table, spec, plan) if plan.reads_labels else None
+    labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
+    findings = after_reading(
+        dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
+        evaluated=splits,
+    )  # fmt: skip
     if labels is not None:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    leak = None if dataset.split_by == "patient" else leak_note(table, sides, dataset.split_by)
+    known = dataset.split_by == "patient" or PATIENT_SIDES in selection.accept
+    leak = None if known else leak_note(table, sides, dataset.split_by)
     notes = [*_notes(store, texts, train), *([leak] if leak else [])]
-    return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes)
+    return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
 
 
 def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> TokenArrays:
@@ -129,15 +137,8 @@ def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> T
         return tokenize(data.texts, tokenizer, tell)
 
 
-def _labels(table: pa.Table, spec: DataSpec, plan: Plan) -> LabelColumns:
-    selection = plan.stage.selection
-    targets = partial(label_matrix, names=spec.labels, policy=selection.policy, blank=selection.blank)
-    columns = [LABEL_PREFIX + name for name in spec.labels]
-    return LabelColumns(table.select([name for name in columns if name in table.column_names]), targets)
-
-
-def _wanted(plan: Plan) -> list[Split]:
-    """The splits that are evaluated: the evaluators' own, and `val` where something validates or stops."""
+def evaluated_splits(plan: Plan) -> list[Split]:
+    """The splits that a stage evaluates: the evaluators' own, and `val` where something validates or stops."""
     wanted = {cast(Split, evaluator.split) for evaluator in plan.evaluators}
     return sorted(wanted | ({"val"} if plan.evaluators or plan.stage.stop is not None else set()))
 

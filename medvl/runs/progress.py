@@ -87,6 +87,16 @@ class Progress:
             self._history.popleft()
         self._show()
 
+    def reach(self, done: int, total: int) -> None:
+        """So many of so many are done by now: a callback for work that counts by itself."""
+        self.total = total
+        self.advance(done - self.done)
+
+    def resume(self, done: int) -> None:
+        """So many were done before, as turns out only now; the rate does not count them."""
+        self.start = self.done = done
+        self._history = deque([(self._clock(), done)])
+
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:

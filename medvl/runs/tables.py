@@ -66,5 +66,13 @@ class Table:
         write_text_atomic(Path(folder) / f"{stem}.csv", self.csv())
 
 
+def spell_bytes(number: int) -> str:
+    """`19.2 GB`, `640 kB`: in powers of 1000, as disks are sold."""
+    for unit, size in (("TB", 1e12), ("GB", 1e9), ("MB", 1e6)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number / 1e3:.0f} kB"
+
+
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"

@@ -55,6 +55,15 @@ def test_a_resumed_run_does_not_count_what_was_done_before(clock):
     assert stream.getvalue().splitlines()[-1] == "pretrain: done: 9,010/10,000 steps in 0:20 · 2.0 s/step"
 
 
+def test_work_that_counts_by_itself_and_finds_some_of_it_done(clock):
+    with Progress("decoding", None, "image", stream=io.StringIO(), clock=clock) as progress:
+        clock.now += 3.0
+        progress.resume(4_000)
+        clock.now += 10.0
+        progress.reach(4_050, 5_000)
+        assert progress.status() == "4,050/5,000 · 5.0 images/s · 3:10 left"
+
+
 def test_the_rate_follows_a_change_of_speed(clock):
     with Progress("store", None, unit="study", every=1, stream=io.StringIO(), clock=clock) as progress:
         work(progress, clock, 10, 60.0)

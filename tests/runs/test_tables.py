@@ -3,7 +3,7 @@
 import csv
 import io
 
-from medvl.runs.tables import Table
+from medvl.runs.tables import Table, spell_bytes
 
 TABLE = Table(
     "test [phantom]",
@@ -38,3 +38,9 @@ def test_written_as_markdown_and_csv(tmp_path):
     assert lines[-1] == "- Edema: no positive case, undefined"
     with open(tmp_path / "test.csv", newline="") as file:
         assert list(csv.reader(file)) == [list(TABLE.columns), *TABLE.rows]
+
+
+def test_bytes_are_spelled_for_people():
+    assert [spell_bytes(n) for n in (640_000, 1_500_000, 19_240_000_000, 2 * 10**12)] == [
+        "640 kB", "1.5 MB", "19.2 GB", "2.0 TB"
+    ]  # fmt: skip
