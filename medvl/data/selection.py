@@ -11,9 +11,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, TEXT_PREFIX
-from medvl.data.images import Fit
 from medvl.data.label_policy import BLANKS, POLICIES, Blank, Policy
 from medvl.data.patients import codes_of, keyed_hashes, patients_of, require_disjoint
+from medvl.data.scaling import Fit
 from medvl.errors import ConfigError, DataError, unknown
 
 Split = Literal["train", "val", "test"]
@@ -34,7 +34,7 @@ class Selection:
         fraction_by: draw that share of the patients, or of the images.
         splits: shares of patients in train, val and test, for datasets without a split of their own; 0.7, 0.1, 0.2
             where None.
-        fit: how images become square (`medvl.data.images.resize`).
+        fit: how images become square (`medvl.data.scaling.square`).
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
         expect: numbers of images in splits; other numbers are an error.
 

@@ -13,7 +13,7 @@ import pyarrow as pa
 
 from medvl.data.bad_images import BadImages
 from medvl.data.dataset import Dataset
-from medvl.data.images import Fit
+from medvl.data.scaling import Fit
 from medvl.data.shards import SHARD_IMAGES, intact, open_shard, read_record, shard_count, shard_path
 from medvl.data.store_build import MANIFEST, PIXELS, Builder, Progress
 from medvl.errors import DataError
@@ -47,7 +47,7 @@ def build_store(
         dataset: decodes, in several threads at once.
         references: of all rows of the study table, in order.
         side: pixels of the stored squares.
-        fit: see `medvl.data.images.resize`.
+        fit: see `medvl.data.scaling.square`.
         folder: where stores are kept (`medvl.data.cache.cache_folder("images")`).
         max_bad: largest share of unreadable images that is left out (`store.good`); 0 makes any an error.
         workers: decoding threads; the processors of this process where None.

@@ -19,7 +19,7 @@ import pyarrow as pa
 import medvl
 from medvl.data.bad_images import BadImages
 from medvl.data.dataset import Dataset
-from medvl.data.images import Fit, resize
+from medvl.data.scaling import Fit, resize
 from medvl.data.shards import (
     SHARD_IMAGES,
     Bad,

@@ -4,7 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from medvl.data.images import prepare_image, read_image, resize
+from medvl.data.images import prepare_image, read_image
+from medvl.data.scaling import resize
 from medvl.errors import DataError
 from tests.data.dicom_files import radiograph, write
 
