@@ -14,6 +14,7 @@ from pydicom.uid import ExplicitVRBigEndian, ExplicitVRLittleEndian, ImplicitVRL
 from medvl.errors import DataError
 
 NEEDED = ("Rows", "Columns", "PixelData")
+DESCRIBED = ("Rows", "Columns", "BitsAllocated", "PhotometricInterpretation")
 GRAY = ("MONOCHROME1", "MONOCHROME2")
 PALETTE = "PALETTE COLOR"
 
@@ -59,11 +60,15 @@ def require_radiograph(path: Path, header: Header) -> None:
     """Refuse what is no single gray or reducible image of at most 16 bits.
 
     Raises:
-        DataError: several frames, more than 16 bits, or colour that is neither 8-bit nor a palette.
+        DataError: a header that does not describe its pixels, several frames, more than 16 bits, or colour that is
+            neither 8-bit nor a palette.
     """
+    absent = [name for name in DESCRIBED if header.get(name) in (None, "")]
+    if absent:
+        raise DataError(f"{path}: its header lacks {', '.join(absent)}. do: fetch or export the file again")
     frames = _frames(header)
     samples, allocated = int(header.get("SamplesPerPixel", 1)), int(header.BitsAllocated)
-    photometric = str(header.get("PhotometricInterpretation", ""))
+    photometric = str(header.PhotometricInterpretation)
     if frames > 1:
         reason = f"holds {frames} frames; one radiograph a file is read"
     elif samples == 3 and allocated != 8:

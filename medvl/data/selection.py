@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLIT, SPLITS, TEXT_PREFIX
+from medvl.data.decode import Decode
 from medvl.data.label_policy import BLANKS, POLICIES, Blank, Policy
 from medvl.data.patients import codes_of, keyed_hashes, patients_of, require_disjoint
 from medvl.data.scaling import Fit
@@ -35,6 +36,8 @@ class Selection:
         splits: shares of patients in train, val and test, for datasets without a split of their own; 0.7, 0.1, 0.2
             where None.
         fit: how images become square (`medvl.data.scaling.square`).
+        decode: how image files become pixels, where there is a choice (`medvl.data.decode.Decode`): `window`, `exact`,
+            `jpeg2000`.
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
         expect: numbers of images in splits; other numbers are an error.
 
@@ -57,6 +60,7 @@ class Selection:
         fraction_by: By = "patient",
         splits: dict[str, float] | None = None,
         fit: Fit = "crop",
+        decode: dict[str, Any] | None = None,
         max_bad: float = 0.01,
         expect: dict[str, int] | None = None,
     ) -> None:
@@ -69,6 +73,10 @@ class Selection:
         self.names: tuple[str, ...] | None = (names,) if isinstance(names, str) else tuple(names) if names else None
         self.blank = cast(Blank, given.get("blank", "zero"))
         problems = [*_label_problems(self, given), *_split_problems(self)]
+        try:
+            self.decode = Decode.of(decode)
+        except ConfigError as error:
+            problems += error.problems
         problems += _unlisted("fit", fit, get_args(Fit)) + _unlisted("fraction_by", fraction_by, get_args(By))
         if not 0 < fraction <= 1:
             problems.append(f"fraction is {fraction:g}; a share in (0, 1] is needed, 0.1 for 10 %")

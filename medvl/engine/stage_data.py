@@ -129,7 +129,8 @@ def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageSto
 
         return build_store(
             dataset, table.column(IMAGE), side=context.plan.source, fit=stage.selection.fit,
-            folder=cache_folder("images"), max_bad=stage.selection.max_bad, progress=tell,
+            decode=stage.selection.decode, folder=cache_folder("images"), max_bad=stage.selection.max_bad,
+            progress=tell,
         )  # fmt: skip
 
 
