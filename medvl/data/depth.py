@@ -35,4 +35,4 @@ def to_bytes(stored: np.ndarray, shares: np.ndarray, box: Box, average_for: int 
             stored, _ = averaged(stored, block)
             box = left / block, top / block, right / block, bottom / block
     table = np.rint(255 * np.clip(shares, 0, 1)).astype(np.uint8)
-    return Picture(table[stored.view(f"u{stored.itemsize}")], box)
+    return Picture(np.take(table, stored.view(f"u{stored.itemsize}")), box)

@@ -24,19 +24,27 @@ def averaged(values: np.ndarray, block: int) -> tuple[np.ndarray, Box]:
     The last block of a side that is no multiple of `block` overlaps the one before; the box ends inside it.
     """
     height, width = values.shape
-    sums = _sums(_sums(values, block).T, block).T
+    bound = max(int(values.max()), -int(values.min())) + 1  # half a block is added for rounding
+    rows = _row_sums(values, block, _wide(values, bound * block))
+    sums = _row_sums(rows.T, block, _wide(values, bound * block * block)).T
     means = (sums + block * block // 2) // (block * block)
     return np.ascontiguousarray(means, values.dtype), (0.0, 0.0, width / block, height / block)
 
 
-def _sums(values: np.ndarray, block: int) -> np.ndarray:
-    """Sums over blocks of the first axis, in the narrowest integers that hold them: those add fastest."""
-    reach = (max(int(values.max()), -int(values.min())) + block) * block  # room for rounding, too
-    wide = np.min_scalar_type(-reach - 1 if values.dtype.kind == "i" else reach)
+def _wide(values: np.ndarray, bound: int) -> np.dtype:
+    """The narrowest integers that hold sums below `bound`: those add fastest."""
+    return np.min_scalar_type(-bound if values.dtype.kind == "i" else bound)
+
+
+def _row_sums(values: np.ndarray, block: int, wide: np.dtype) -> np.ndarray:
+    """Sums over blocks of the first axis."""
     whole = len(values) // block * block
-    sums = values[:whole:block].astype(wide)
-    for start in range(1, block):
-        sums += values[start:whole:block]
+    if values.flags.c_contiguous:
+        sums = values[:whole].reshape(-1, block, values.shape[1]).sum(1, dtype=wide)
+    else:
+        sums = values[:whole:block].astype(wide)
+        for start in range(1, block):
+            sums += values[start:whole:block]
     if whole < len(values):
         sums = np.concatenate([sums, values[-block:].sum(0, dtype=wide)[None]])
     return sums

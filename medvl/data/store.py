@@ -43,9 +43,9 @@ def build_store(
     """Decode what is not decoded yet and open the store.
 
     The store's own folder, inside `folder`, is named by the dataset's fingerprint, the references, side, fit and decode
-    settings, so a changed dataset gets a new store. A shard is written aside, synced, renamed and then recorded: after a
-    kill at any moment the next call does the shard in hand again and nothing else. Two processes may call at once; one
-    builds.
+    settings, so a changed dataset gets a new store. A shard is written aside, synced, renamed and then recorded: after
+    a kill at any moment the next call does the shard in hand again and nothing else. Two processes may call at once;
+    one builds.
 
     Args:
         dataset: decodes, in several threads at once.
