@@ -1,7 +1,5 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
 from medvl.data.images import prepare_image, read_image
@@ -92,35 +90,6 @@ def test_what_cannot_be_read_names_file_reason_and_cure(tmp_path, make, said):
         read_image(path)
     assert str(path) in str(caught.value)
     assert "do: " in str(caught.value)
-
-
-@settings(deadline=None, max_examples=40)
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.sampled_from(["crop", "pad", "stretch"]))
-def test_resize_always_gives_the_square_and_keeps_a_constant(height, width, side, fit):
-    square = resize(np.full((height, width), 77, np.uint8), side, fit)
-    assert square.shape == (side, side) and square.dtype == np.uint8
-    assert set(np.unique(square)) <= ({0, 77} if fit == "pad" else {77})
-    assert 77 in square
-
-
-def test_crop_keeps_the_centre():
-    image = np.zeros((100, 300), np.uint8)
-    image[:, 100:200] = 200
-    assert (resize(image, 50, "crop") == 200)[:, 2:-2].all()
-
-
-def test_pad_keeps_the_aspect():
-    square = resize(np.full((100, 200), 9, np.uint8), 40, "pad")
-    assert (square[10:30] == 9).all() and (square[:10] == 0).all() and (square[30:] == 0).all()
-
-
-def test_reduction_averages():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (512, 512), np.uint8)
-    exact = image.reshape(64, 8, 64, 8).mean((1, 3))
-    error = resize(image, 64).astype(float) - exact
-    assert np.abs(error.mean()) < 0.6
-    assert error.std() < 8  # nearest-neighbour sampling would leave about 74
 
 
 def test_prepare_is_read_then_resize(tmp_path):
