@@ -1,7 +1,7 @@
 """A decoding plug-in for pydicom: JPEG Lossless and JPEG Extended through imagecodecs (libjpeg-turbo 3).
 
-Of pydicom's own plug-ins none reads JPEG Extended with more than 8 bits, and those for JPEG Lossless take four times as
-long for the same pixels.
+Of pydicom's own plug-ins, none with a permissive licence reads JPEG Extended with more than 8 bits, and those for JPEG
+Lossless take four times as long for the same pixels.
 """
 
 from __future__ import annotations

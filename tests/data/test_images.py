@@ -2,10 +2,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from medvl.data.decode import Decode
 from medvl.data.images import prepare_image, read_image
 from medvl.data.scaling import resize
 from medvl.errors import DataError
 from tests.data.dicom_files import radiograph, write
+from tests.data.radiographs import decibels, stored_radiograph
 
 GRAY = np.add.outer(np.arange(48), np.arange(32)).astype(np.uint8) * 3
 
@@ -95,3 +97,31 @@ def test_what_cannot_be_read_names_file_reason_and_cure(tmp_path, make, said):
 def test_prepare_is_read_then_resize(tmp_path):
     Image.fromarray(GRAY).save(tmp_path / "a.png")
     np.testing.assert_array_equal(prepare_image(tmp_path / "a.png", 16, "pad"), resize(GRAY, 16, "pad"))
+
+
+FITS = ("crop", "pad", "stretch")
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_prepared_squares_differ_by_little_from_exact_ones(tmp_path, name, fit):
+    values = stored_radiograph((603, 502), 8 if name == "a.jpg" else 16)
+    Image.fromarray(values).save(tmp_path / name, quality=95)
+    quick = prepare_image(tmp_path / name, 64, fit)
+    exact = prepare_image(tmp_path / name, 64, fit, Decode(exact=True))
+    np.testing.assert_array_equal(exact, resize(read_image(tmp_path / name), 64, fit))
+    assert 42 < decibels(quick, exact) < 80
+
+
+def test_a_turned_jpeg_is_decoded_in_full(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored_radiograph((603, 502), 8)).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    exact = prepare_image(tmp_path / "a.jpg", 64, decode=Decode(exact=True))
+    np.testing.assert_array_equal(prepare_image(tmp_path / "a.jpg", 64), exact)
+
+
+def test_float_images_are_scaled_by_their_own_range(tmp_path):
+    values = np.linspace(-3, 7, 48 * 32, dtype=np.float32).reshape(48, 32)
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), np.rint((values + 3.0) / 10 * 255))

@@ -5,6 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medvl.data.dataset import SPLITS
+from medvl.data.decode import Decode
 from medvl.data.label_policy import label_matrix
 from medvl.data.patients import id_hash, keyed_hashes, patients_of
 from medvl.data.selection import Selection, fraction_of, ids_hash, rows_of, splits_of, texts_of
@@ -196,3 +197,11 @@ def test_ids_hash_follows_rows_and_order():
     rows = np.array([3, 1, 2])
     assert ids_hash(rows) == ids_hash(rows.astype(np.int32))
     assert len({ids_hash(rows), ids_hash(np.sort(rows)), ids_hash(rows[:2])}) == 3
+
+
+def test_decode_settings():
+    assert Selection().decode == Decode()
+    assert Selection(decode={"window": 1}).decode == Decode(window=1)
+    with pytest.raises(ConfigError, match=r"(?s)2 problems.*jpeg2000.*half.*fraction is 3") as caught:
+        Selection(decode={"jpeg2000": "half"}, fraction=3)
+    assert len(caught.value.problems) == 2
