@@ -10,7 +10,8 @@ of a round. `dB` compares the squares with decoding all pixels and scaling them 
 - jpeg lossless, jpeg 2000: pydicom with pylibjpeg, window, resize. For JPEG Lossless that plug-in is pylibjpeg-libjpeg
   (GPL-3.0), and python-gdcm where it is absent.
 - 16 to 8 bit: of an uncompressed file already in memory: minimum and maximum to bytes, resize.
-- workers: images per second of wall time that two threads of the store reach, over those of one.
+- workers: images per second of wall time that two threads of the store reach, over those of one; it says something
+  only of a machine that has two processors to spare.
 """
 
 import argparse
@@ -145,7 +146,7 @@ class Listed(ImageFiles):
 
 
 def images_per_second(workers: int, settings: argparse.Namespace, folder: Path, names: list[str]) -> float:
-    dataset = Listed(folder, names, 128 * workers)  # a worker takes 64 at a time
+    dataset = Listed(folder, names, 128 * workers)
     start = time.perf_counter()
     build_store(
         dataset, dataset.table().column("image"), side=settings.side, fit="crop",

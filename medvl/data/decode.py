@@ -16,7 +16,7 @@ class Decode:
     """Decoding settings; they name the decoded-image store, stand in its manifest, and prediction obeys them too.
 
     What is kept is smaller than the file, so most files need not be decoded in full. By default a shortcut is taken
-    where it changes pixels about as much as the choice of a resize filter does (50 dB and more; `benchmarks/prepare.py`
+    where it changes pixels about as much as the choice of a resize filter does (some 50 dB; `benchmarks/prepare.py`
     measures it): JPEG through scaled DCT, and 16-bit values averaged before the table to 8 bits, both only while 1.5
     pixels are decoded for each one kept. Lossless syntaxes give the same pixels whichever decoder is installed.
 

@@ -30,8 +30,8 @@ def is_available(uid: str) -> bool:
     return uid in SYNTAXES and bool(getattr(JPEG8, "all_precisions", False))
 
 
-def decode_frame(stream: bytes, runner: DecodeRunner) -> bytes:
-    """One frame's stored values; pydicom calls it.
+def decode_frame(stream: bytes, runner: DecodeRunner) -> memoryview:
+    """One frame's stored values as bytes; pydicom calls it.
 
     Raises:
         ValueError: more than one sample a pixel.
@@ -45,7 +45,7 @@ def decode_frame(stream: bytes, runner: DecodeRunner) -> bytes:
         # the codestream has 12 bits and is lossy: where the file stores fewer, values may overshoot
         values = np.minimum(values, 2**runner.bits_stored - 1)
     runner.set_option("bits_allocated", 8 * values.itemsize)
-    return values.tobytes()
+    return values.data.cast("B")  # a copy would hold the interpreter's lock while other threads wait to decode
 
 
 for syntax in SYNTAXES:

@@ -36,7 +36,7 @@ from medvl.errors import DataError
 from medvl.files import write_text_atomic
 
 MANIFEST = "manifest.json"
-CHUNK = 64  # images that one thread decodes at a time
+CHUNK = 16  # images that one thread decodes at a time; at a shard's end, threads wait for the last of them
 PIXELS = 2  # raise when reading or scaling gives other pixels than before: stores are then built anew
 
 DECODERS = ("pillow", "pydicom", "imagecodecs", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
