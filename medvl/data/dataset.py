@@ -14,6 +14,8 @@ if TYPE_CHECKING:
     import numpy as np
     import pyarrow as pa
 
+    from medvl.data.decode import Decode
+    from medvl.data.scaling import Fit
     from medvl.data.source import Source
 
 IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
@@ -89,6 +91,14 @@ class Dataset(ABC):
             except Exception as error:  # recorded by the store with its reason; policy decides
                 images.append(error)
         return images
+
+    def for_store(self, side: int, fit: Fit, decode: Decode) -> Dataset:
+        """This dataset, giving images for squares of `side`, decoded as `decode` says.
+
+        The store scales what it is given, so a dataset that decodes no files is right to give itself. One that does
+        may decode fewer pixels than a file has, and give the finished square (`medvl.data.images.prepare_image`).
+        """
+        return self
 
     def missing(self, references: list[str]) -> list[int]:
         """Positions of the references that cannot be read because nothing is there; found without decoding.

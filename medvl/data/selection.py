@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING, Any, Literal, cast, get_args
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
 from medvl.data.dataset import SPLITS
-from medvl.data.images import Fit
+from medvl.data.decode import Decode
 from medvl.data.label_policy import Blank, Policy, labels_of, policy_problems
 from medvl.data.lints.finding import LINTS
+from medvl.data.scaling import Fit
 from medvl.data.texts import TextRule
 from medvl.errors import ConfigError, unknown
 
 if TYPE_CHECKING:
     from medvl.data.dataset import Dataset
+
+T, U = TypeVar("T"), TypeVar("U")
 
 Split = Literal["train", "val", "test"]
 By = Literal["patient", "image"]
@@ -39,7 +42,9 @@ class Selection:
         fraction_by: draw that share of the patients, or of the images.
         splits: shares of patients in train, val and test, for datasets without a split of their own; 0.7, 0.1, 0.2
             where None.
-        fit: how images become square (`medvl.data.images.resize`).
+        fit: how images become square (`medvl.data.scaling.square`).
+        decode: how image files become pixels, where there is a choice (`medvl.data.decode.Decode`): `window`, `exact`,
+            `jpeg2000`.
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
         expect: numbers of images in splits, within the cohort, whatever fraction of them is taken; or the name of a
             paper whose numbers the dataset knows (`Dataset.expectations`). Other numbers are an error.
@@ -69,6 +74,7 @@ class Selection:
         fraction_by: By = "patient",
         splits: dict[str, float] | None = None,
         fit: Fit = "crop",
+        decode: dict[str, Any] | None = None,
         max_bad: float = 0.01,
         expect: dict[str, int] | str | None = None,
         accept: tuple[str, ...] = (),
@@ -86,11 +92,8 @@ class Selection:
         self.names: tuple[str, ...] | None = (names,) if isinstance(names, str) else tuple(names) if names else None
         self.blank = cast(Blank, given.get("blank", "zero"))
         problems = [*_label_problems(self, given), *_split_problems(self), *_only_problems(self, only or {})]
-        self.text_rule: TextRule | None = None
-        try:
-            self.text_rule = None if text is None else TextRule.of(text)
-        except ConfigError as error:
-            problems += error.problems
+        self.decode = _parsed(partial(Decode.of, decode), Decode(), problems)
+        self.text_rule = None if text is None else _parsed(partial(TextRule.of, text), None, problems)
         problems += _unlisted("fit", fit, get_args(Fit)) + _unlisted("fraction_by", fraction_by, get_args(By))
         problems += [f"accept: {unknown('lint', name, LINTS)}" for name in self.accept if name not in LINTS]
         if not 0 < fraction <= 1:
@@ -141,6 +144,15 @@ class Selection:
             except ConfigError as error:
                 problems += error.problems
         return problems
+
+
+def _parsed(parse: Callable[[], T], otherwise: U, problems: list[str]) -> T | U:
+    """What `parse` gives; what it finds wrong joins the other problems."""
+    try:
+        return parse()
+    except ConfigError as error:
+        problems += error.problems
+        return otherwise
 
 
 def _unlisted(what: str, value: object, known: Sequence[str]) -> list[str]:

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +14,9 @@ import pyarrow as pa
 
 from medvl.data.bad_images import BadImages
 from medvl.data.dataset import Dataset
-from medvl.data.images import Fit
-from medvl.data.shards import SHARD_IMAGES, intact, open_shard, read_record, shard_count, shard_path
+from medvl.data.decode import Decode
+from medvl.data.scaling import Fit
+from medvl.data.shards import SHARD_IMAGES, intact, open_shard, read_hashes, read_record, shard_count, shard_path
 from medvl.data.store_build import MANIFEST, PIXELS, Builder, Progress
 from medvl.errors import DataError
 from medvl.lock import hold
@@ -32,6 +34,7 @@ def build_store(
     side: int,
     fit: Fit,
     folder: Path,
+    decode: Decode | None = None,
     max_bad: float = 0.01,
     workers: int | None = None,
     progress: Progress | None = None,
@@ -39,16 +42,18 @@ def build_store(
 ) -> ImageStore:
     """Decode what is not decoded yet and open the store.
 
-    The store's own folder, inside `folder`, is named by the dataset's fingerprint, the references, side and fit, so a
-    changed dataset gets a new store. A shard is written aside, synced, renamed and then recorded: after a kill at any
-    moment the next call does the shard in hand again and nothing else. Two processes may call at once; one builds.
+    The store's own folder, inside `folder`, is named by the dataset's fingerprint, the references, side, fit and decode
+    settings, so a changed dataset gets a new store. A shard is written aside, synced, renamed and then recorded: after
+    a kill at any moment the next call does the shard in hand again and nothing else. Two processes may call at once;
+    one builds.
 
     Args:
         dataset: decodes, in several threads at once.
         references: of all rows of the study table, in order.
         side: pixels of the stored squares.
-        fit: see `medvl.data.images.resize`.
+        fit: see `medvl.data.scaling.square`.
         folder: where stores are kept (`medvl.data.cache.cache_folder("images")`).
+        decode: how files become pixels, where there is a choice; the defaults where None.
         max_bad: largest share of unreadable images that is left out (`store.good`); 0 makes any an error.
         workers: decoding threads; the processors of this process where None.
         progress: called in this thread with (images done, images in all).
@@ -58,14 +63,15 @@ def build_store(
         DataError: too many missing or unreadable images (names the first, and the CSV with all); no room on the disk.
     """
     column = references if isinstance(references, pa.Array | pa.ChunkedArray) else pa.array(references, pa.string())
-    folder = folder / _key(dataset, column, side, fit)
+    decode = decode or Decode()
+    folder = folder / _key(dataset, column, side, fit, decode)
     policy = BadImages(len(column), max_bad, folder / BAD_IMAGES)
     store = None if verify else _finished(folder, policy)
     if store is None:
         with hold(folder, wait=True):
             store = None if verify else _finished(folder, policy)  # another process may have built it meanwhile
             if store is None:
-                Builder(dataset, column, side, fit, folder, policy).run(workers, progress, verify)
+                Builder(dataset, column, side, fit, decode, folder, policy).run(workers, progress, verify)
                 store = ImageStore(folder)
     if not store.good.all():
         log.warning("%d of %d images cannot be read and are left out: %s", (~store.good).sum(), len(store), policy.path)
@@ -78,11 +84,14 @@ def stores_of(dataset: Dataset, references: pa.Array | pa.ChunkedArray, folder: 
     return sorted(folder.glob(f"{same}-*"))
 
 
-def _key(dataset: Dataset, column: pa.Array | pa.ChunkedArray, side: int, fit: Fit) -> str:
+def _key(
+    dataset: Dataset, column: pa.Array | pa.ChunkedArray, side: int, fit: Fit, decode: Decode | None = None
+) -> str:
     digest = hashlib.blake2b(f"{PIXELS} {dataset.fingerprint()}".encode(), digest_size=8)
     for start in range(0, len(column), SHARD_IMAGES):
         digest.update("\0".join(column.slice(start, SHARD_IMAGES).to_pylist()).encode())
-    return f"{digest.hexdigest()}-{side}-{fit}"
+    settings = [str(side), fit, decode.tag if decode is not None else ""]
+    return "-".join([digest.hexdigest(), *filter(None, settings)])
 
 
 def _finished(folder: Path, policy: BadImages) -> ImageStore | None:
@@ -126,6 +135,15 @@ class ImageStore:
 
     def __len__(self) -> int:
         return len(self.good)
+
+    @cached_property
+    def hashes(self) -> np.ndarray:
+        """(N,) uint64: equal where the stored pixels are equal, 0 where the image could not be read.
+
+        Two files of the same picture differ in it where they were compressed differently.
+        """
+        parts = [read_hashes(self.folder, number, len(shard), self.side) for number, shard in enumerate(self._shards)]
+        return np.concatenate([np.empty(0, np.uint64), *parts])
 
     @property
     def bad_file(self) -> Path:

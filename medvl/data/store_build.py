@@ -10,35 +10,36 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 
 import medvl
 from medvl.data.bad_images import BadImages
 from medvl.data.dataset import Dataset
-from medvl.data.images import Fit, resize
+from medvl.data.decode import Decode
+from medvl.data.scaling import Fit, resize
 from medvl.data.shards import (
     SHARD_IMAGES,
     Bad,
+    NewShard,
     Shard,
-    checksum,
     intact,
-    new_shard,
     read_record,
     shard_count,
     shard_path,
-    sync,
+    shard_size,
     write_record,
 )
 from medvl.errors import DataError
 from medvl.files import write_text_atomic
 
 MANIFEST = "manifest.json"
-CHUNK = 64  # images that one thread decodes at a time
-PIXELS = 1  # raise when reading or scaling gives other pixels than before: stores are then built anew
+CHUNK = 16  # images that one thread decodes at a time; at a shard's end, threads wait for the last of them
+PIXELS = 2  # raise when reading or scaling gives other pixels than before: stores are then built anew
+
+DECODERS = ("pillow", "pydicom", "imagecodecs", "pylibjpeg-openjpeg", "pylibjpeg-rle", "pyjpegls", "python-gdcm")
 
 Progress = Callable[[int, int], None]
 
@@ -53,6 +54,7 @@ class Builder:
     references: pa.Array | pa.ChunkedArray
     side: int
     fit: Fit
+    decode: Decode
     folder: Path
     policy: BadImages
 
@@ -96,12 +98,13 @@ class Builder:
         """Decode a shard into a file aside, then rename it and record it."""
         references, first = self._slice(number), number * SHARD_IMAGES
         path = shard_path(self.folder, number)
-        temporary = path.with_suffix(".tmp")
-        pixels = new_shard(temporary, len(references), self.side)
+        new = NewShard(path.with_suffix(".tmp"), len(references), self.side)
+        reader = self.dataset.for_store(self.side, self.fit, self.decode)
+        decode = partial(self._chunk, new, reader, references)
         bad: list[Bad] = []
         starts = range(0, len(references), CHUNK)
         try:
-            for start, worse in zip(starts, pool.map(partial(self._chunk, pixels, references), starts), strict=True):
+            for start, worse in zip(starts, pool.map(decode, starts), strict=True):
                 bad += [(first + place, references[place], reason) for place, reason in worse]
                 self.policy.check(
                     bad_before + bad, "images cannot be read (the rest was not tried)", "mend what is said of them"
@@ -111,20 +114,18 @@ class Builder:
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
             raise
-        shard = Shard(len(references), checksum(pixels), bad)
-        sync(pixels, temporary)
-        temporary.replace(path)
+        shard = Shard(len(references), new.finish(path), bad)
         write_record(self.folder, number, shard)
         return shard
 
-    def _chunk(self, pixels: np.ndarray, references: list[str], start: int) -> list[tuple[int, str]]:
+    def _chunk(self, new: NewShard, reader: Dataset, references: list[str], start: int) -> list[tuple[int, str]]:
         """Decode `CHUNK` images into their places; gives (place, reason) of those that cannot be read."""
         bad = []
-        for place, image in enumerate(self.dataset.read_images(references[start : start + CHUNK]), start):
+        for place, image in enumerate(reader.read_images(references[start : start + CHUNK]), start):
             if isinstance(image, Exception):
                 bad.append((place, " ".join(str(image).split()) or type(image).__name__))
             else:
-                pixels[place] = resize(image, self.side, self.fit)
+                new.put(place, resize(image, self.side, self.fit))
         return bad
 
     def _require_files(self) -> None:
@@ -140,7 +141,7 @@ class Builder:
 
     def _require_room(self, todo: list[int]) -> None:
         images = sum(min(SHARD_IMAGES, len(self.references) - number * SHARD_IMAGES) for number in todo)
-        needed, free = images * self.side**2, shutil.disk_usage(self.folder).free
+        needed, free = shard_size(images, self.side), shutil.disk_usage(self.folder).free
         if needed > free:
             raise DataError(
                 f"{self.folder}: {images} images of {self.side} pixels need {needed / 1e9:.1f} GB and the disk has "
@@ -152,11 +153,12 @@ class Builder:
         self.policy.write(_bad_of(shards))
         manifest = {
             "medvl": medvl.__version__,
-            "decoders": {name: version(name) for name in ("pillow", "pydicom")},
+            "decoders": {name: found for name in DECODERS if (found := _version(name)) is not None},
             "pixels": PIXELS,
             "images": len(self.references),
             "side": self.side,
             "fit": self.fit,
+            "decode": self.decode.plain(),
             "bad": sum(len(shard.bad) for shard in ordered),
             "crc32": [shard.crc32 for shard in ordered],
         }
@@ -169,6 +171,13 @@ def _bad_of(shards: dict[int, Shard]) -> list[Bad]:
 
 def _tell(progress: Progress, before: int, total: int, done: int) -> None:
     progress(before + done, total)
+
+
+def _version(distribution: str) -> str | None:
+    try:
+        return version(distribution)
+    except PackageNotFoundError:
+        return None
 
 
 def _processors() -> int:

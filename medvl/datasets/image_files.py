@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import hashlib
 import sys
 from abc import abstractmethod
@@ -14,7 +15,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medvl.data.dataset import IMAGE, Dataset
-from medvl.data.images import read_image
+from medvl.data.decode import Decode
+from medvl.data.images import prepare_image, read_image
+from medvl.data.scaling import Fit
 from medvl.data.study_table import open_table
 
 if TYPE_CHECKING:
@@ -35,6 +38,7 @@ class ImageFiles(Dataset):
     """
 
     root: Path
+    _kept: tuple[int, Fit, Decode] | None = None  # the squares that a store asks for
 
     @abstractmethod
     def index_files(self) -> Sequence[Path]:
@@ -61,7 +65,14 @@ class ImageFiles(Dataset):
 
     def read_image(self, reference: str) -> np.ndarray:
         """See `Dataset.read_image`."""
-        return read_image(self.image_path(reference))
+        path = self.image_path(reference)
+        return read_image(path) if self._kept is None else prepare_image(path, *self._kept)
+
+    def for_store(self, side: int, fit: Fit, decode: Decode) -> ImageFiles:
+        """See `Dataset.for_store`: images come as finished squares."""
+        reader = copy.copy(self)
+        reader._kept = (side, fit, decode)
+        return reader
 
     def missing(self, references: list[str]) -> list[int]:
         """See `Dataset.missing`."""

@@ -79,7 +79,8 @@ class Predictor:
         """
         batch: Batch = {}
         if self.view is not None:
-            pixels = np.stack([prepare_image(path, self.source, self.stage.selection.fit) for path in images])
+            fit, decode = self.stage.selection.fit, self.stage.selection.decode
+            pixels = np.stack([prepare_image(path, self.source, fit, decode) for path in images])
             batch["image"] = self.view(torch.from_numpy(pixels), {})
         text_encoder = self.trainable.model.text
         if text_encoder is not None:

@@ -147,8 +147,8 @@ def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageSto
     selection = context.stage.selection
     with _telling(context, "decoding", table.num_rows, "image") as tell:
         return build_store(
-            dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, folder=cache_folder("images"),
-            max_bad=selection.max_bad, progress=tell,
+            dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, decode=selection.decode,
+            folder=cache_folder("images"), max_bad=selection.max_bad, progress=tell,
         )  # fmt: skip
 
 

@@ -1,12 +1,13 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image
 
-from medvl.data.images import prepare_image, read_image, resize
+from medvl.data.decode import Decode
+from medvl.data.images import prepare_image, read_image
+from medvl.data.scaling import resize
 from medvl.errors import DataError
 from tests.data.dicom_files import radiograph, write
+from tests.data.radiographs import decibels, stored_radiograph
 
 GRAY = np.add.outer(np.arange(48), np.arange(32)).astype(np.uint8) * 3
 
@@ -93,35 +94,34 @@ def test_what_cannot_be_read_names_file_reason_and_cure(tmp_path, make, said):
     assert "do: " in str(caught.value)
 
 
-@settings(deadline=None, max_examples=40)
-@given(st.integers(1, 90), st.integers(1, 90), st.integers(1, 40), st.sampled_from(["crop", "pad", "stretch"]))
-def test_resize_always_gives_the_square_and_keeps_a_constant(height, width, side, fit):
-    square = resize(np.full((height, width), 77, np.uint8), side, fit)
-    assert square.shape == (side, side) and square.dtype == np.uint8
-    assert set(np.unique(square)) <= ({0, 77} if fit == "pad" else {77})
-    assert 77 in square
-
-
-def test_crop_keeps_the_centre():
-    image = np.zeros((100, 300), np.uint8)
-    image[:, 100:200] = 200
-    assert (resize(image, 50, "crop") == 200)[:, 2:-2].all()
-
-
-def test_pad_keeps_the_aspect():
-    square = resize(np.full((100, 200), 9, np.uint8), 40, "pad")
-    assert (square[10:30] == 9).all() and (square[:10] == 0).all() and (square[30:] == 0).all()
-
-
-def test_reduction_averages():
-    rng = np.random.default_rng(0)
-    image = rng.integers(0, 256, (512, 512), np.uint8)
-    exact = image.reshape(64, 8, 64, 8).mean((1, 3))
-    error = resize(image, 64).astype(float) - exact
-    assert np.abs(error.mean()) < 0.6
-    assert error.std() < 8  # nearest-neighbour sampling would leave about 74
-
-
 def test_prepare_is_read_then_resize(tmp_path):
     Image.fromarray(GRAY).save(tmp_path / "a.png")
     np.testing.assert_array_equal(prepare_image(tmp_path / "a.png", 16, "pad"), resize(GRAY, 16, "pad"))
+
+
+FITS = ("crop", "pad", "stretch")
+
+
+@pytest.mark.parametrize("fit", FITS)
+@pytest.mark.parametrize("name", ["a.jpg", "a.png"])
+def test_prepared_squares_differ_by_little_from_exact_ones(tmp_path, name, fit):
+    values = stored_radiograph((603, 502), 8 if name == "a.jpg" else 16)
+    Image.fromarray(values).save(tmp_path / name, quality=95)
+    quick = prepare_image(tmp_path / name, 64, fit)
+    exact = prepare_image(tmp_path / name, 64, fit, Decode(exact=True))
+    np.testing.assert_array_equal(exact, resize(read_image(tmp_path / name), 64, fit))
+    assert 42 < decibels(quick, exact) < 80
+
+
+def test_a_turned_jpeg_is_decoded_in_full(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    Image.fromarray(stored_radiograph((603, 502), 8)).save(tmp_path / "a.jpg", quality=95, exif=exif)
+    exact = prepare_image(tmp_path / "a.jpg", 64, decode=Decode(exact=True))
+    np.testing.assert_array_equal(prepare_image(tmp_path / "a.jpg", 64), exact)
+
+
+def test_float_images_are_scaled_by_their_own_range(tmp_path):
+    values = np.linspace(-3, 7, 48 * 32, dtype=np.float32).reshape(48, 32)
+    Image.fromarray(values).save(tmp_path / "a.tiff")
+    np.testing.assert_array_equal(read_image(tmp_path / "a.tiff"), np.rint((values + 3.0) / 10 * 255))

@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from medvl.data.decode import Decode
 from medvl.data.label_policy import label_matrix
 from medvl.data.selection import Selection
 from medvl.datasets.phantom import Phantom
@@ -116,3 +117,11 @@ def test_expected_counts_are_given_or_named():
     assert Selection(expect={"train": 2}).expected({}) == {"train": 2}
     assert Selection(expect="moon2022").expected(Known.expectations) == {"train": 7}
     assert Selection().expected(Known.expectations) == {}
+
+
+def test_decode_settings():
+    assert Selection().decode == Decode()
+    assert Selection(decode={"window": 1}).decode == Decode(window=1)
+    with pytest.raises(ConfigError, match=r"(?s)2 problems.*jpeg2000.*half.*fraction is 3") as caught:
+        Selection(decode={"jpeg2000": "half"}, fraction=3)
+    assert len(caught.value.problems) == 2

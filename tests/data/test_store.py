@@ -1,4 +1,5 @@
 import csv
+import json
 import logging
 import signal
 import subprocess
@@ -14,7 +15,8 @@ from hypothesis import strategies as st
 
 from medvl.data.cache import cache_folder
 from medvl.data.dataset import Dataset
-from medvl.data.shards import SHARD_IMAGES
+from medvl.data.decode import Decode
+from medvl.data.shards import SHARD_IMAGES, pixel_hash
 from medvl.data.store import ImageStore, build_store
 from medvl.errors import DataError
 
@@ -108,8 +110,60 @@ def test_another_side_fit_or_dataset_is_another_store(tmp_path):
         build(Counted(5), tmp_path, side=4).folder,
         build(Counted(5), tmp_path, fit="pad").folder,
         build(Counted(6), tmp_path).folder,
+        build(Counted(5), tmp_path, decode=Decode(exact=True)).folder,
+        build(Counted(5), tmp_path, decode=Decode(window=1)).folder,
     }
-    assert len(folders) == 4
+    assert len(folders) == 6
+    assert build(Counted(5), tmp_path, decode=Decode()).folder == build(Counted(5), tmp_path).folder
+
+
+class Scaling(Counted):
+    """Gives finished squares when a store asks."""
+
+    asked = None
+
+    def for_store(self, side, fit, decode):
+        reader = Scaling(self.images)
+        reader.asked = (side, fit, decode)
+        return reader
+
+    def read_image(self, reference):
+        side, _, _ = self.asked
+        return np.full((side, side), 40 + int(reference.removesuffix(".png")), np.uint8)
+
+
+def test_a_dataset_may_give_finished_squares(tmp_path):
+    store = build(Scaling(5), tmp_path, side=6, decode=Decode(window=1))
+    assert (store.read(np.arange(5)) == np.arange(40, 45)[:, None, None]).all()
+
+
+def test_the_manifest_says_how_files_were_decoded(tmp_path):
+    store = build(Counted(5), tmp_path, decode=Decode(jpeg2000="reduced"))
+    manifest = json.loads((store.folder / "manifest.json").read_text())
+    assert manifest["decode"] == {"window": 0, "exact": False, "jpeg2000": "reduced"}
+    assert {"pillow", "pydicom"} <= set(manifest["decoders"])
+
+
+class Repeating(Counted):
+    """Rows 100 apart show the same image."""
+
+    def read_image(self, reference):
+        return super().read_image(f"{int(reference.removesuffix('.png')) % 100}.png")
+
+
+def test_equal_images_have_equal_hashes(tmp_path):
+    hashes = build(Repeating(250, unreadable=(7,)), tmp_path, max_bad=0.1).hashes
+    assert hashes.dtype == np.uint64 and hashes.shape == (250,)
+    assert (hashes[:50] == hashes[100:150]).all() and (hashes[:50] == hashes[200:]).all()
+    readable = np.delete(hashes[:100], 7)
+    assert hashes[7] == 0 and (readable != 0).all() and len(np.unique(readable)) == 99
+
+
+def test_hashes_go_through_all_shards(three_shards):
+    hashes = three_shards.hashes
+    assert len(np.unique(hashes)) == IMAGES
+    rows = np.array([0, SHARD_IMAGES, IMAGES - 1])
+    assert [pixel_hash(pixels) for pixels in three_shards.read(rows)] == hashes[rows].tolist()
 
 
 def test_arrow_references(tmp_path):
@@ -147,6 +201,34 @@ def test_killed_and_called_again_loses_one_shard(tmp_path, three_shards):
     rows = np.arange(IMAGES)
     np.testing.assert_array_equal(store.read(rows), three_shards.read(rows))
     assert not list(folder.glob("*.tmp"))
+
+
+KILLED_IN_MENDING = """
+import os, signal, sys
+from pathlib import Path
+from medvl.data import store_build
+from tests.data.test_store import IMAGES, Counted, build
+
+def kill(*arguments):
+    os.kill(os.getpid(), signal.SIGKILL)
+
+store_build.write_record = kill
+build(Counted(IMAGES), Path(sys.argv[1]), verify=True)
+"""
+
+
+def test_killed_while_mending_leaves_no_record_of_other_bytes(tmp_path):
+    store = build(Counted(IMAGES), tmp_path)
+    shard = store.folder / "shard-00001.u8"
+    content = bytearray(shard.read_bytes())
+    content[0] ^= 1
+    shard.write_bytes(content)
+    root = Path(__file__).parents[2]
+    killed = subprocess.run([sys.executable, "-c", KILLED_IN_MENDING, str(tmp_path)], cwd=root, check=False)
+    assert killed.returncode == -signal.SIGKILL
+    dataset = Counted(IMAGES)
+    assert build(dataset, tmp_path).verify() == []
+    assert sorted(dataset.decoded) == list(range(SHARD_IMAGES, 2 * SHARD_IMAGES))
 
 
 def test_a_shard_cut_short_is_built_again_and_said(tmp_path, caplog):

@@ -106,8 +106,8 @@ def _build(wanted: Wanted, workers: int | None) -> ImageStore:
             progress.reach(done, total)
 
         store = build_store(
-            wanted.dataset, references, side=wanted.side, fit=wanted.selection.fit, folder=cache_folder("images"),
-            max_bad=wanted.selection.max_bad, workers=workers, progress=tell,
+            wanted.dataset, references, side=wanted.side, fit=wanted.selection.fit,
+            decode=wanted.selection.decode, folder=cache_folder("images"), max_bad=wanted.selection.max_bad, workers=workers, progress=tell,
         )  # fmt: skip
         if progress.done == 0:
             progress.resume(len(store))  # found whole
