@@ -17,7 +17,8 @@ from medvl.errors import ConfigError, unknown
 if TYPE_CHECKING:
     from medvl.data.dataset import Dataset
 
-T, U = TypeVar("T"), TypeVar("U")
+T = TypeVar("T")
+U = TypeVar("U")
 
 Split = Literal["train", "val", "test"]
 By = Literal["patient", "image"]
@@ -136,7 +137,8 @@ class Selection:
             dataset: what is selected from.
             name: as the experiment calls it.
         """
-        asked, known = () if self.text_rule is None else self.text_rule.sections, dataset.sections
+        known = dataset.sections
+        asked: tuple[str, ...] = () if self.text_rule is None else self.text_rule.sections
         problems = [unknown("text section", section, known, of=name) for section in asked if section not in known]
         for check in (partial(self.chosen_labels, dataset.labels), partial(self.expected, dataset.expectations)):
             try:

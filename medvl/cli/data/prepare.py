@@ -97,6 +97,7 @@ def _build(wanted: Wanted, workers: int | None) -> ImageStore:
     from medvl.data.study_table import open_table
     from medvl.runs.progress import Progress
 
+    selection = wanted.selection
     references = open_table(wanted.dataset).column(IMAGE)
     with Progress(f"{wanted.title}: decoding to {wanted.side} pixels", len(references), "image") as progress:
 
@@ -106,8 +107,8 @@ def _build(wanted: Wanted, workers: int | None) -> ImageStore:
             progress.reach(done, total)
 
         store = build_store(
-            wanted.dataset, references, side=wanted.side, fit=wanted.selection.fit,
-            decode=wanted.selection.decode, folder=cache_folder("images"), max_bad=wanted.selection.max_bad, workers=workers, progress=tell,
+            wanted.dataset, references, side=wanted.side, fit=selection.fit, decode=selection.decode,
+            folder=cache_folder("images"), max_bad=selection.max_bad, workers=workers, progress=tell,
         )  # fmt: skip
         if progress.done == 0:
             progress.resume(len(store))  # found whole
