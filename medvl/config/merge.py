@@ -17,6 +17,7 @@ ROOT_KEYS = (
     "compile", "assume", "report",
 )  # fmt: skip
 STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
+TEXT = ("data", "text")  # a section's name or a rule over several: the one text that is no component
 MODEL_SLOTS = ("image", "text", "fusion")
 
 
@@ -92,7 +93,7 @@ def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
 def spread(tree: Tree, path: KeyPath) -> None:
     """Where `path` holds a component's bare name, write it out as a mapping, so that parameters can join it."""
     name = value_at(tree.values, path)
-    if not isinstance(name, str) or not name or len(path) < 2:
+    if not isinstance(name, str) or not name or len(path) < 2 or path[-2:] == TEXT:
         return
     long = {_short_for(path): name}
     parent = value_at(tree.values, path[:-1])
@@ -109,6 +110,8 @@ def _short_for(path: KeyPath) -> str:
 def _goes_into(old: Any, value: dict[str, Any], path: KeyPath) -> bool:
     """True where `value` changes parts of `old`; False where it takes its place."""
     if isinstance(old, str):
+        if path[-2:] == TEXT:
+            return False
         return len(path) > 1 and _short_for(path) not in value
     return isinstance(old, dict) and not _other_component(old, value, path)
 

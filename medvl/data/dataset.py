@@ -123,6 +123,13 @@ class Dataset(ABC):
     def fingerprint(self) -> str:
         """A short hash that changes whenever the table or the pixels could have changed."""
 
+    def image_fingerprint(self) -> str:
+        """A short hash that changes whenever the pixels could have changed; the decoded-image store is named by it.
+
+        Override where labels or texts can change and the images stay: they need not be decoded again.
+        """
+        return self.fingerprint()
+
     def table_fingerprint(self) -> str:
         """A short hash that changes whenever the table could have changed, the code that reads it included.
 

@@ -11,9 +11,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS, STUDY, TEXT_PREFIX, VIEW
-from medvl.data.label_policy import POLICIES, Blank, Policy, label_column, label_matrix
+from medvl.data.label_policy import POLICIES, Blank, Policy, label_column, labels_of, prevalence
 from medvl.data.patients import codes_of
-from medvl.errors import DataError
 
 AGE = "age"
 NOT_GIVEN = "not given"
@@ -124,23 +123,21 @@ def _label(table: pa.Table, name: str) -> LabelCounts:
 def _prevalence(table: pa.Table, labels: Sequence[str]) -> dict[str, list[float | None]]:
     """Every policy that says something of one of the labels, and where there are blanks those that ignore them."""
     found: dict[str, list[float | None]] = {}
-    rules: list[tuple[str, str, Blank]] = [(policy, policy, "zero") for policy in POLICIES if policy != "none"]
+    rules: list[tuple[str, Policy, Blank]] = [
+        (policy, cast(Policy, policy), "zero") for policy in POLICIES if policy != "none"
+    ]
     if any(label_column(table, label).null_count for label in labels):
-        rules += [(f"{policy}, blank ignored", policy, "ignore") for policy in ("ones", "zeros", "ignore")]
+        named: tuple[Policy, ...] = ("ones", "zeros", "ignore")
+        rules += [(f"{policy}, blank ignored", policy, "ignore") for policy in named]
     for title, policy, blank in rules:
-        shares = [_share(table, label, cast(Policy, policy), blank) for label in labels]
-        if any(share is not None for share in shares):
-            found[title] = shares
+        own = labels_of(policy)  # a policy for a few labels is of use where the dataset has them all
+        if own is not None and not set(own) <= set(labels):
+            continue
+        counts = prevalence(table, [label for label in labels if own is None or label in own], policy, blank)
+        shares = {label: count.share for label, count in counts.items() if count.positives + count.negatives}
+        if shares:
+            found[title] = [shares.get(label) for label in labels]
     return found
-
-
-def _share(table: pa.Table, label: str, policy: Policy, blank: Blank) -> float | None:
-    try:
-        targets = label_matrix(table, [label], policy, blank)
-    except DataError:  # a policy for a few labels says nothing of the others
-        return None
-    known = targets[~np.isnan(targets)]
-    return float(known.mean()) if len(known) else None
 
 
 def _views(table: pa.Table) -> dict[str, int]:

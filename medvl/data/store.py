@@ -42,7 +42,7 @@ def build_store(
 ) -> ImageStore:
     """Decode what is not decoded yet and open the store.
 
-    The store's own folder, inside `folder`, is named by the dataset's fingerprint, the references, side, fit and decode
+    The store's own folder, inside `folder`, is named by the images' fingerprint, the references, side, fit and decode
     settings, so a changed dataset gets a new store. A shard is written aside, synced, renamed and then recorded: after
     a kill at any moment the next call does the shard in hand again and nothing else. Two processes may call at once;
     one builds.
@@ -87,7 +87,7 @@ def stores_of(dataset: Dataset, references: pa.Array | pa.ChunkedArray, folder: 
 def _key(
     dataset: Dataset, column: pa.Array | pa.ChunkedArray, side: int, fit: Fit, decode: Decode | None = None
 ) -> str:
-    digest = hashlib.blake2b(f"{PIXELS} {dataset.fingerprint()}".encode(), digest_size=8)
+    digest = hashlib.blake2b(f"{PIXELS} {dataset.image_fingerprint()}".encode(), digest_size=8)
     for start in range(0, len(column), SHARD_IMAGES):
         digest.update("\0".join(column.slice(start, SHARD_IMAGES).to_pylist()).encode())
     settings = [str(side), fit, decode.tag if decode is not None else ""]

@@ -89,6 +89,16 @@ class ImageFiles(Dataset):
             if path.is_file():
                 with path.open("rb") as file:
                     digest.update(hashlib.file_digest(file, "blake2b").digest())
+        digest.update(self.image_fingerprint().encode())
+        return digest.hexdigest()
+
+    def image_fingerprint(self) -> str:
+        """See `Dataset.image_fingerprint`: every image's size and time."""
+        return self._image_fingerprint
+
+    @cached_property
+    def _image_fingerprint(self) -> str:
+        digest = hashlib.blake2b(type(self).__name__.encode(), digest_size=8)
         images = open_table(self).column(IMAGE)
         for start in range(0, len(images), STAT_ROWS):
             digest.update(self._stamps(images.slice(start, STAT_ROWS).to_pylist()).tobytes())

@@ -45,6 +45,7 @@ class NlmTuberculosis(ImageFiles):
 
     labels = (TUBERCULOSIS,)
     sections = (DEMOGRAPHICS, READING)
+    labels_from = (READING,)  # the label in words
     prefix: str
     collection: str
     view: str | None = None

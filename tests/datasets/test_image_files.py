@@ -24,7 +24,8 @@ class Two(ImageFiles):
         return ()
 
     def build_table(self):
-        return pa.table({"image": ["a.jpg", "b.dcm"]})
+        images = ["a.jpg", "b.dcm"]
+        return pa.table({"image": images, "patient": images, "study": images, "view": ["PA", "PA"]})
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from medvl.data.images import resize
+from medvl.data.scaling import resize
 from medvl.datasets.fakes.openi import write
 from medvl.datasets.fakes.openi_reports import draw_reports
 from medvl.datasets.openi import Openi
