@@ -21,12 +21,14 @@ class Component:
         parameters: all of them, defaults included; nested components are `Component`s.
         place: `file:line key`, the beginning of every message about it.
         init: for a model slot, where its weights start: `STAGE.EXPORT`, or a weights file.
+        lr_scale: for a model slot, what the stage's learning rate is multiplied by for its weights.
     """
 
     entry: Entry
     parameters: dict[str, Any]
     place: str
     init: str | None = None
+    lr_scale: float = 1.0
 
     @property
     def name(self) -> str:
@@ -66,8 +68,9 @@ class Component:
 
     def plain(self) -> dict[str, Any]:
         """Plain values for YAML, JSON and hashing."""
-        init = {} if self.init is None else {"init": self.init}
-        return {"name": self.name, **{k: plain_values(v) for k, v in self.parameters.items()}, **init}
+        slot = {} if self.init is None else {"init": self.init}
+        scale = {} if self.lr_scale == 1 else {"lr_scale": self.lr_scale}
+        return {"name": self.name, **{k: plain_values(v) for k, v in self.parameters.items()}, **slot, **scale}
 
 
 def _built(value: Any, handed: dict[str, Any]) -> Any:

@@ -11,6 +11,8 @@ from medvl.config.source import KeyPath, Tree, value_at
 from medvl.errors import UnknownName, unknown
 from medvl.plugins import Plugins
 
+SLOT_KEYS = ("init", "lr_scale")  # what every model slot takes beside its component's parameters
+
 
 class ComponentReader:
     """Reads components and parameters out of a tree, collecting problems instead of stopping at the first."""
@@ -36,12 +38,7 @@ class ComponentReader:
             self.problem((*path, "name"), str(error))
             return None
         given = {k: v for k, v in values.items() if k != "name" and k not in (ignore or {})}
-        init = given.pop("init", None) if slot else None
-        if init is not None and not isinstance(init, str):
-            self.problem(
-                (*path, "init"), f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
-            )
-            return None
+        of_slot = self._slot_settings(path, given) if slot else {}
         schema = parameters_of(entry.load())
         clash = set(schema) & set(ignore or {})
         if clash:
@@ -49,13 +46,25 @@ class ComponentReader:
                 f"{kind} '{entry.name}' ({entry.place}) has parameters that `data:` keeps for all: {sorted(clash)}"
             )
         parameters = self.parameters(
-            schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *(("init",) if slot else ()))
+            schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *(SLOT_KEYS if slot else ()))
         )
-        if parameters is None:
+        if parameters is None or of_slot is None:
+            return None
+        return Component(entry, parameters, self.tree.place(path), **of_slot)
+
+    def _slot_settings(self, path: KeyPath, given: dict[str, Any]) -> dict[str, Any] | None:
+        """Take `SLOT_KEYS` out of a model slot's values; None where one is wrong."""
+        init, scale = given.pop("init", None), given.pop("lr_scale", 1.0)
+        if init is not None and not isinstance(init, str):
+            found = f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
+            self.problem((*path, "init"), found)
+            return None
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or scale <= 0:
+            self.problem((*path, "lr_scale"), f"expected a factor above 0 of the learning rate, found {scale!r}")
             return None
         if init is not None and init.startswith((".", "~")):
             init = str((self.tree.origin((*path, "init")).folder / Path(init).expanduser()).resolve())
-        return Component(entry, parameters, self.tree.place(path), init)
+        return {"init": init, "lr_scale": float(scale)}
 
     def parameters(
         self, schema: dict[str, Parameter], given: dict[str, Any], path: KeyPath, owner: str, also: tuple[str, ...] = ()

@@ -31,6 +31,18 @@ class Optimization:
         for group in self.optimizer.param_groups:
             group.setdefault("initial_lr", group["lr"])
 
+    def scale_rate(self, parameters: Iterable[nn.Parameter], factor: float) -> None:
+        """Give some of the optimiser's parameters `factor` times the learning rate; all else of their group stays."""
+        scaled = {id(parameter) for parameter in parameters}
+        for group in list(self.optimizer.param_groups):
+            moved = [parameter for parameter in group["params"] if id(parameter) in scaled]
+            if not moved:
+                continue
+            # a group left empty still tells the stage's own rate
+            group["params"] = [parameter for parameter in group["params"] if id(parameter) not in scaled]
+            rates = {key: group[key] * factor for key in ("lr", "initial_lr")}
+            self.optimizer.add_param_group(group | {"params": moved} | rates)
+
     def set_step(self, step: int) -> float:
         """Set the learning rates of step number `step` (the first is 0); returns the first group's, for a log."""
         factor = self.schedule(step)

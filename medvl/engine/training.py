@@ -64,7 +64,11 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
 
 def _optimization(context: StageContext, trainable: Trainable, total: int, feeder: Feeder) -> Optimization:
     parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
-    return context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
+    optimization = context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
+    for slot, component in context.stage.slots.items():
+        if component.lr_scale != 1:
+            optimization.scale_rate(getattr(trainable.model, slot).parameters(), component.lr_scale)
+    return optimization
 
 
 def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageRecord) -> None:

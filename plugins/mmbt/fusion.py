@@ -15,7 +15,7 @@ Mask = Callable[[medvl.Layout], Tensor]
 
 
 class MMBT(medvl.Fusion):
-    """`[CLS] image tokens [SEP] words` through the text slot's transformer; `joint.cls` is its tanh pooler.
+    """`[CLS] image tokens [SEP] words` through the text slot's transformer; `joint.cls` is its tanh pooler at [CLS].
 
     A linear layer brings image tokens to the words' width. The image part, [CLS] and [SEP] included, and the text
     part count their positions from 0 each and have a segment each.
@@ -30,6 +30,8 @@ class MMBT(medvl.Fusion):
         preset: the layout, as above.
         image_tokens: pool the image grid to so many tokens, as close to a square as divisors allow; None keeps all.
         image_pool: how to pool.
+        cls: what `joint.cls` is: BERT's tanh pooler at [CLS], as in both codes, or [CLS] itself, which a BERT that
+            starts from random weights learns through sooner.
         mask: which positions see which; a mask scheme.
 
     Raises:
@@ -48,12 +50,14 @@ class MMBT(medvl.Fusion):
         preset: Literal["paper", "released"] = "paper",
         image_tokens: int | None = None,
         image_pool: Literal["avg", "max"] = "avg",
+        cls: Literal["pooler", "token"] = "pooler",
         mask: Annotated[Mask, medvl.Slot("mask")] = "bidirectional",  # type: ignore[assignment]  # name or function
     ) -> None:
         super().__init__()
         assert model.image is not None and model.text is not None, "a fusion is built on both encoders"
         self.width = model.text.width
         self.preset = preset
+        self.cls = cls
         self.mask = mask
         self.pool = nn.Identity() if image_tokens is None else GridPool(model.image, image_tokens, image_pool)
         self.project = nn.Linear(model.image.tokens_width, self.width)
@@ -73,7 +77,8 @@ class MMBT(medvl.Fusion):
         layout = medvl.Layout(image.shape[1], ids.shape[1], lengths)
         positions, segments = self._places(layout, ids.device)
         tokens = model.text.joint(joined, positions, segments, self.mask(layout))
-        return {"joint.cls": model.text.pool(tokens), "joint.tokens": tokens}
+        cls = model.text.pool(tokens) if self.cls == "pooler" else tokens[:, 0]
+        return {"joint.cls": cls, "joint.tokens": tokens}
 
     def _words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The text part and its real lengths (B,), from `[CLS] words [SEP]` of which [CLS] moves to the front."""

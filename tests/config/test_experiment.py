@@ -62,6 +62,8 @@ def test_the_resolved_experiment_resolves_to_itself(tmp_path):
          "encoder 'bert' reads text, not image. others: timm"),
         ("image: {name: timm, model: test_resnet, init: pretrain.image}",
          "image: {name: timm, model: test_resnet, init: 3}", "expected STAGE.EXPORT"),
+        ("image: {name: timm, model: test_resnet, init: pretrain.image}",
+         "image: {name: timm, model: test_resnet, lr_scale: 0}", "expected a factor above 0"),
         ("metric: val/auroc_macro", "metric: test/auroc_macro", "the test split never selects"),
         ("steps: 2", "steps: 0", "steps must be above 0, found 0"),
         ("text: indication", "text: indication, fraction: 2", "fraction is 2; a share in (0, 1] is needed"),

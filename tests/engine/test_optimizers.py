@@ -83,3 +83,26 @@ def test_a_saved_optimiser_goes_on_from_its_step_number_alone():
 def test_cuda_parameters_are_updated_by_one_kernel(make):
     groups = make(network().cuda().parameters(), lr=0.1, schedule=ALWAYS_1).optimizer.param_groups
     assert all(group["fused"] for group in groups)
+
+
+@pytest.mark.parametrize("make", [adamw, adam, sgd])
+def test_some_parameters_learn_at_a_multiple_of_the_rate(make):
+    model = network()
+    schedule = linear(Horizon(10, 1), warmup_steps=2)
+    optimization = make(model.parameters(), lr=0.5, weight_decay=0.1, decay_norms=False, schedule=schedule)
+    optimization.scale_rate(model[0].parameters(), 4)
+    assert optimization.set_step(1) == 0.25  # what is logged is the stage's own rate
+    rates = {id(p): group["lr"] for group in optimization.optimizer.param_groups for p in group["params"]}
+    decays = {id(p): group["weight_decay"] for group in optimization.optimizer.param_groups for p in group["params"]}
+    assert len(rates) == len(list(model.parameters()))
+    assert {rates[id(p)] for p in model[0].parameters()} == {1.0}
+    assert {rates[id(p)] for p in [*model[1].parameters(), *model[2].parameters()]} == {0.25}
+    assert decays[id(model[0].weight)] == 0.1 and decays[id(model[0].bias)] == 0
+
+
+def test_all_parameters_may_learn_at_a_multiple_of_the_rate():
+    parameter = nn.Parameter(torch.tensor([1.0]))
+    optimization = sgd([parameter], lr=0.5, momentum=0, schedule=ALWAYS_1)
+    optimization.scale_rate([parameter], 0.5)
+    optimization.set_step(0)
+    assert step(optimization, parameter, 1.0) == 0.75

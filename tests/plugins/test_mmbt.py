@@ -250,6 +250,12 @@ def test_image_and_words_both_reach_cls():
     assert ((cls - other_text).abs().amax(1) > 1e-6).all()
 
 
+def test_cls_may_go_on_as_it_is():
+    model = small(cls="token").eval()
+    found = model(batch_of(model, [9, 5], 9), ["joint.cls", "joint.tokens"])
+    assert torch.equal(found["joint.cls"], found["joint.tokens"][:, 0])
+
+
 def test_empty_texts_are_fine():
     model = small()
     with torch.no_grad():
