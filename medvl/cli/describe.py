@@ -1,7 +1,10 @@
-"""`medvl describe NAME`, or `medvl describe KIND NAME` where a name stands for several things."""
+"""`medvl describe NAME`, `medvl describe KIND NAME` where a name stands for several things, or a stage's section."""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from inspect import getdoc
 from typing import Any
 
 import click
@@ -12,16 +15,30 @@ from medvl.errors import UnknownName, unknown
 from medvl.plugins import Plugins
 from medvl.registry import KINDS, Entry
 
-CONTRACT = ("modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants")
+CONTRACT = (
+    "modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants", "labels",
+    "sections", "expectations", "split_by",
+)  # fmt: skip
+SECTIONS = {  # of a stage, beside its components
+    "data": "medvl.data.selection:Selection",
+    "budget": "medvl.config.sections:Budget",
+    "stop": "medvl.config.sections:Stop",
+}
 
 
 @click.command(
-    help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed."
+    help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed. "
+    "Or a section of a stage: data (the keys that all datasets share), budget, stop."
 )
 @click.argument("names", nargs=-1, required=True, metavar="[KIND] NAME")
 @plugin_option
 def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
     """Everything about one name."""
+    if len(names) == 1 and names[0] in SECTIONS:
+        module, _, name = SECTIONS[names[0]].partition(":")
+        section = getattr(import_module(module), name)
+        _show(f"section {names[0]}", SECTIONS[names[0]], getdoc(section) or "", section)
+        return
     plugins = Plugins(plugin_files)
     if len(names) > 2 or (len(names) == 2 and names[0] not in KINDS):
         raise click.UsageError(f"give NAME, or KIND NAME with KIND one of {', '.join(KINDS)}")
@@ -29,7 +46,7 @@ def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
     for index, entry in enumerate(found):
         if index:
             click.echo()
-        _show(entry)
+        _show(f"{entry.kind} {entry.name}", f"plugin {entry.plugin}, {entry.place}", entry.doc, entry.load())
 
 
 def _find(plugins: Plugins, name: str) -> list[Entry]:
@@ -44,11 +61,10 @@ def _find(plugins: Plugins, name: str) -> list[Entry]:
     raise UnknownName(unknown("component", name, {entry.name for entry in plugins.registry}))
 
 
-def _show(entry: Entry) -> None:
-    target = entry.load()
-    click.secho(f"{entry.kind} {entry.name}", bold=True, nl=False)
-    click.echo(f"  (plugin {entry.plugin}, {entry.place})")
-    click.echo("\n" + entry.doc.strip() + "\n")
+def _show(title: str, where: str, doc: str, target: Callable[..., Any]) -> None:
+    click.secho(title, bold=True, nl=False)
+    click.echo(f"  ({where})")
+    click.echo("\n" + doc.strip() + "\n")
     parameters = parameters_of(target)
     click.secho("parameters" if parameters else "no parameters", bold=True)
     width = max((len(name) for name in parameters), default=0)
@@ -69,7 +85,7 @@ def _show(entry: Entry) -> None:
 def _plain(value: Any) -> str:
     if value is None:
         return "none"
-    if isinstance(value, dict):
+    if isinstance(value, Mapping):
         return "; ".join(f"{key}: {_plain(v)}" for key, v in value.items())
     if isinstance(value, tuple | list | set | frozenset):
         return ", ".join(str(item) for item in value) or "none"

@@ -17,8 +17,10 @@ ROOT_KEYS = (
     "compile", "assume", "report",
 )  # fmt: skip
 STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
-TEXT = ("data", "text")  # a section's name or a rule over several: the one text that is no component
 MODEL_SLOTS = ("image", "text", "fusion")
+
+# a text of several sections is one rule, a paper's counts are one set: half of another would mean something else
+WHOLE = (("data", "text"), ("data", "expect"))
 
 
 def load_tree(path: Path, seen: tuple[Path, ...] = ()) -> Tree:
@@ -82,7 +84,7 @@ def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
     old = _get(parent, path[-1])
     if isinstance(old, dict) and "name" in old and isinstance(value, str):
         value = {"name": value} if old["name"] != value else old
-    if not isinstance(value, dict) or _other_component(old, value, path):
+    if not isinstance(value, dict) or _is_whole(path) or _other_component(old, value, path):
         for below in [p for p in tree.history if p[: len(path)] == path and p != path]:
             del tree.history[below]
     _set(parent, path[-1], value, path, origin)
@@ -93,7 +95,7 @@ def put(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
 def spread(tree: Tree, path: KeyPath) -> None:
     """Where `path` holds a component's bare name, write it out as a mapping, so that parameters can join it."""
     name = value_at(tree.values, path)
-    if not isinstance(name, str) or not name or len(path) < 2 or path[-2:] == TEXT:
+    if not isinstance(name, str) or not name or len(path) < 2 or _is_whole(path):
         return
     long = {_short_for(path): name}
     parent = value_at(tree.values, path[:-1])
@@ -107,11 +109,16 @@ def _short_for(path: KeyPath) -> str:
     return "policy" if path[-2:] == ("data", "labels") else "name"
 
 
+def _is_whole(path: KeyPath) -> bool:
+    """True for values that are replaced as a whole, whatever is laid over whatever."""
+    return path[-2:] in WHOLE
+
+
 def _goes_into(old: Any, value: dict[str, Any], path: KeyPath) -> bool:
     """True where `value` changes parts of `old`; False where it takes its place."""
+    if _is_whole(path):
+        return False
     if isinstance(old, str):
-        if path[-2:] == TEXT:
-            return False
         return len(path) > 1 and _short_for(path) not in value
     return isinstance(old, dict) and not _other_component(old, value, path)
 

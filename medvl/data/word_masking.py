@@ -54,7 +54,7 @@ def mask_whole_words(
     """
     places = torch.arange(ids.shape[1], device=ids.device)  # (T,)
     inside = mask & (places >= 1) & (places <= (length or ids.shape[1]) - 2)  # (B, T)
-    begins = inside & ~continues[ids]
+    begins = inside & ~torch.take(continues, ids)
     fate = begins & (draws < probability)
     start = torch.where(begins, places, 0).cummax(1).values  # (B, T): where each piece's word begins, or 0
     hidden = inside & fate.gather(1, start)
@@ -82,7 +82,7 @@ def mask_tokens(
         probability: that a token is chosen.
         at_least_one: where none is, hide the text's first word (Moon 2022's code does).
     """
-    words = mask & ~special[ids]  # (B, T)
+    words = mask & ~torch.take(special, ids)  # (B, T)
     chosen = words & (draws < probability)
     kind = draws / probability
     changed = torch.where(kind < 0.8, hide, torch.where(kind < 0.9, replacements, ids))

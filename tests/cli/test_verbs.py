@@ -119,6 +119,15 @@ def test_describe_says_all_of_a_component():
         assert words in output
 
 
+@pytest.mark.parametrize(
+    ("section", "said"),
+    [("data", "only  "), ("budget", "sort_window  "), ("stop", "metric  ")],
+)
+def test_the_sections_of_a_stage_are_described(section, said):
+    output = medvl("describe", section)
+    assert f"section {section}" in output and said in output
+
+
 def test_describe_a_name_of_several_kinds():
     both = medvl("describe", "multilabel")
     assert "objective multilabel" in both

@@ -33,6 +33,20 @@ def test_model_may_be_left_out(file):
         assert values_of(file, spelling)["model"]["fusion"] == {"name": "mmbt", "preset": "paper"}
 
 
+@pytest.mark.parametrize("key", ["text", "expect"])
+def test_a_text_s_rule_and_a_paper_s_counts_are_replaced_as_a_whole(file, tmp_path, key):
+    values = {"text": ("{longest: [a, b]}", "{join: [b, c]}"), "expect": ("{train: 1, val: 2}", "{test: 3}")}[key]
+    for one, other in (values, values[::-1], ("indication", values[0]), (values[1], "indication")):
+        both = values_of(file, f"finetune.data.{key}={one}", f"finetune.data.{key}={other}")
+        assert both["data"][key] == values_of(file, f"finetune.data.{key}={other}")["data"][key]
+        child = tmp_path / "child.yaml"
+        (tmp_path / "parent.yaml").write_text(
+            f"extends: {file.name}\nstages: {{finetune: {{data: {{{key}: {one}}}}}}}\n"
+        )
+        child.write_text(f"extends: parent.yaml\nstages: {{finetune: {{data: {{{key}: {other}}}}}}}\n")
+        assert values_of(child)["data"][key] == both["data"][key]
+
+
 def test_another_name_restarts_its_slot(file):
     assert values_of(file, "finetune.fusion=concat")["model"]["fusion"] == {"name": "concat"}
     assert values_of(file, "finetune.fusion={name: concat, width: 3}")["model"]["fusion"] == {

@@ -112,6 +112,11 @@ def test_checking_draws_no_random_number_and_takes_no_memory(tmp_path):
         ("pretrain.views.key=null", "reads the view 'key', and the stage makes query. add e.g. key: {name: plain"),
         ("finetune.data.text=null", "the model reads text; say which section, text: NAME. sections of 'phantom': "),
         ("finetune.data.text=indicaton", "unknown text section 'indicaton' of phantom. did you mean 'indication'?"),
+        ("finetune.data.text={longest: [findings, indicaton]}", "unknown text section 'indicaton' of phantom. did you"),
+        ("finetune.data.text={longst: [findings]}", "unknown rule 'longst'. did you mean 'longest'?"),
+        ("finetune.data.expect=moon2022", "expect: unknown preset 'moon2022'. known: none"),
+        ("finetune.data.only={veiw: AP}", "unknown key of only 'veiw'. did you mean 'view'?"),
+        ("pretrain.budget.sort_window=50", "sorts cases by the length of their text, and the model reads none"),
         ("finetune.data.labels=none", "needs labels, and this stage's data has none"),
         ("finetune.data.labels={names: [Edemma]}", "unknown label 'Edemma'. did you mean 'Edema'?"),
         ("finetune.stop.metric=val/auroc_makro", "no evaluator of this stage gives 'val/auroc_makro'. did you mean "
