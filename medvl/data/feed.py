@@ -41,7 +41,7 @@ class Feeder:
     An optimiser step's cases are the same whatever `world` and `accumulate`: each process and micro-batch takes its
     fixed slice of them. A batch is a dict of
 
-    - one float32 (B, 1, size, size) tensor per view, under the view's name;
+    - a float32 (B, 1, size, size) tensor per view, under the view's name, and others where `View.sizes` says so;
     - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
     - `labels` (B, K) float32, where they have labels;
     - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
@@ -191,7 +191,7 @@ class Feeder:
         with torch.no_grad():
             for name, view in views.items():
                 parameters = {key: self._moved(values) for key, values in packet.parameters[name].items()}
-                batch[name] = view(images, parameters)
+                batch |= view.fields(name, images, parameters)
         return batch
 
     def _moved(self, tensor: Tensor) -> Tensor:

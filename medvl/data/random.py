@@ -52,9 +52,9 @@ class SampleRandom:
         """(B,) bool, True with probability `p`."""
         return self._unit(name) < p
 
-    def integers(self, name: str, count: int) -> np.ndarray:
-        """(B,) int64 of 0 ... count - 1, for a count below 2**32."""
-        scaled = (self._bits(name) >> np.uint64(32)) * np.uint64(count)
+    def integers(self, name: str, count: int | np.ndarray) -> np.ndarray:
+        """(B,) int64 of 0 ... count - 1, for a count below 2**32: one for all samples, or (B,) one for each."""
+        scaled = (self._bits(name) >> np.uint64(32)) * np.asarray(count).astype(np.uint64)
         return (scaled >> np.uint64(32)).astype(np.int64)
 
     def _unit(self, name: str) -> np.ndarray:

@@ -23,10 +23,12 @@ class View(nn.Module, ABC):
     Attributes:
         size: side in pixels of what comes out.
         source: side in pixels that the decoded-image store must hold.
+        flip: probability that left and right change places; text that says left or right then lies.
     """
 
     size: int
     source: int
+    flip: float = 0.0
 
     @abstractmethod
     def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:
@@ -39,3 +41,13 @@ class View(nn.Module, ABC):
     @abstractmethod
     def fixed(self) -> View:
         """The same recipe without randomness, for validation, test and prediction."""
+
+    def sizes(self, name: str) -> dict[str, int]:
+        """Fields that a batch gets from this view under `name`, and their sides: `name` itself, of `size`, for most."""
+        return {name: self.size}
+
+    def fields(
+        self, name: str, images: torch.Tensor, parameters: dict[str, torch.Tensor]
+    ) -> dict[str, torch.Tensor]:  # fmt: skip
+        """The fields that `sizes` names, from one drawing; override both where a crop is wanted at several sizes."""
+        return {name: self(images, parameters)}

@@ -80,7 +80,7 @@ class Predictor:
         batch: Batch = {}
         if self.view is not None:
             pixels = np.stack([prepare_image(path, self.source, self.stage.selection.fit) for path in images])
-            batch["image"] = self.view(torch.from_numpy(pixels), {})
+            batch |= self.view.fields("image", torch.from_numpy(pixels), {})
         text_encoder = self.trainable.model.text
         if text_encoder is not None:
             ids, _ = text_encoder.tokenizer.encode([text])
