@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from types import ModuleType
 from typing import Self
 
 import numpy as np
@@ -100,7 +101,7 @@ class Recipe(View):
     def _sampled(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """(B, S, S) uint8 -> (B, 1, size, size), 0 to 255: uint8 on a CPU, float elsewhere."""
         gray = images.unsqueeze(1)
-        backend = warp_cpu if gray.device.type == "cpu" else warp
+        backend = backend_of(gray)
         if not self.geometry:
             return self._centre(backend.resized(gray, self.shown))
         gray, window = backend.resized(gray, self.working), parameters.get("window")
@@ -124,6 +125,11 @@ class Recipe(View):
 
     def _normalised(self, seen: Tensor, out: Tensor | None = None) -> Tensor:
         return torch.mul(seen, 1 / (255 * self.std), out=out).sub_(self.mean / self.std)
+
+
+def backend_of(images: Tensor) -> ModuleType:
+    """The module whose `warp`, `stretch`, `resized` and `halved` suit the device of the images."""
+    return warp_cpu if images.device.type == "cpu" else warp
 
 
 def check(*rules: tuple[bool, str]) -> None:

@@ -161,3 +161,4 @@ def test_halved_is_the_bicubic_resize_of_the_tensor(antialias):
     images = noise() / 64 - 2
     expected = functional.interpolate(images, (20, 20), mode="bicubic", antialias=antialias)
     close(halved(images, antialias), expected, atol=1e-5)
+    close(warp_cpu.halved(images, antialias), expected, atol=1e-5)

@@ -6,10 +6,9 @@ import numpy as np
 from torch import Tensor
 
 from medvl.data.random import SampleRandom
-from medvl.data.recipe import Recipe
+from medvl.data.recipe import Recipe, backend_of
 from medvl.data.view import View
 from medvl.data.views.cropped import Cropped
-from medvl.data.warp import halved
 
 _MEAN, _STD = 0.4978, 0.2449  # of the released code
 
@@ -39,7 +38,7 @@ class Halved(View):
 
     def forward(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """(B, S, S) uint8 -> (B, 1, size, size) float32, what the encoder reads."""
-        return halved(self.high(images, parameters), self.antialias)
+        return self._halved(self.high(images, parameters))
 
     def sizes(self, name: str) -> dict[str, int]:
         """`name` and `name_high`."""
@@ -48,11 +47,15 @@ class Halved(View):
     def fields(self, name: str, images: Tensor, parameters: dict[str, Tensor]) -> dict[str, Tensor]:
         """Both, of one crop."""
         high = self.high(images, parameters)
-        return {name: halved(high, self.antialias), f"{name}_high": high}
+        return {name: self._halved(high), f"{name}_high": high}
 
     def fixed(self) -> Halved:
         """Both, of the centre."""
         return Halved(self.high.fixed(), self.antialias)
+
+    def _halved(self, high: Tensor) -> Tensor:
+        half: Tensor = backend_of(high).halved(high, self.antialias)
+        return half
 
 
 class CxrMrm(Halved):
