@@ -55,11 +55,11 @@ def _heightened(image: np.ndarray, size: int, interpolation: Interpolation) -> n
     height, width = image.shape
     if height == size:
         return image
-    quads = np.empty((height, -(-width // 4), 4), np.uint8)
+    quads = np.empty((1, height, -(-width // 4), 4), np.uint8)
     quads.reshape(height, -1)[:, :width] = image  # the bytes behind are scaled along, and dropped
-    colour = torch.from_numpy(quads).permute(2, 0, 1)[None]  # (1, 4, H, W / 4), channels last
-    scaled = functional.interpolate(colour, (size, quads.shape[1]), mode=interpolation, antialias=True)
-    return scaled[0].permute(1, 2, 0).reshape(size, -1).numpy()[:, :width]
+    colour = torch.from_numpy(quads).permute(0, 3, 1, 2)  # (1, 4, H, W / 4), channels last
+    scaled = functional.interpolate(colour, (size, colour.shape[3]), mode=interpolation, antialias=True)
+    return scaled.permute(0, 2, 3, 1).reshape(size, -1).numpy()[:, :width]
 
 
 def resized(images: Tensor, side: int) -> Tensor:
