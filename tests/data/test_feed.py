@@ -8,7 +8,8 @@ import torch
 from torch.testing import assert_close
 
 from medvl.data.feed import CaseArrays, Feeder, TokenArrays
-from medvl.data.views import CxrFinetune, CxrMoco
+from medvl.data.views.finetune import CxrFinetune
+from medvl.data.views.moco_cxr import CxrMoco
 from medvl.errors import ConfigError
 
 CASES, SIDE = 41, 18

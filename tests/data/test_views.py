@@ -14,17 +14,13 @@ from medvl.data.intensity import Blur, Jitter, Solarise
 from medvl.data.random import SampleRandom
 from medvl.data.recipe import Recipe
 from medvl.data.view import View
-from medvl.data.views import (
-    CxrFinetune,
-    CxrMedvill,
-    CxrMmbt,
-    CxrMoco,
-    CxrMrm,
-    CxrMrmFinetune,
-    CxrSlip,
-    CxrSlipSsl,
-    Plain,
-)
+from medvl.data.views.finetune import CxrFinetune
+from medvl.data.views.medvill import CxrMedvill
+from medvl.data.views.mmbt import CxrMmbt
+from medvl.data.views.moco_cxr import CxrMoco
+from medvl.data.views.mrm import CxrMrm, CxrMrmFinetune
+from medvl.data.views.plain import Plain
+from medvl.data.views.slip import CxrSlip, CxrSlipSsl
 from medvl.errors import ConfigError
 from medvl.registry import Registry
 
