@@ -34,12 +34,14 @@ from torchvision.transforms import InterpolationMode
 import medvl
 from medvl.data.cases import CaseArrays
 from medvl.data.feed import Feeder
+from medvl.data.shards import open_shard
 from medvl.data.store import ImageStore, build_store
 from medvl.data.view import View
 from medvl.data.views.medvill import CxrMedvill
 from medvl.data.views.mmbt import CxrMmbt
 from medvl.data.views.moco_cxr import CxrMoco
 from medvl.data.views.mrm import CxrMrm
+from medvl.data.views.plain import Plain
 from medvl.data.views.slip import CxrSlip
 
 BICUBIC = InterpolationMode.BICUBIC
@@ -243,14 +245,13 @@ def compare(contest: Contest, folder: Path, settings: argparse.Namespace) -> Non
 
 
 def copying(folder: Path, side: int, settings: argparse.Namespace) -> None:
-    """The store's gather beside a plain copy of as many bytes, none of them in the processor's cache."""
+    """The store's gather of random radiographs beside a plain copy of as many that lie side by side in its file."""
     store = stored(folder, side, settings.images)
     size, random = settings.batch, np.random.default_rng(0)
-    source = np.zeros((settings.images, side, side), np.uint8)
-    source += 1  # touched: memory that was never written is one page
+    source = open_shard(store.folder, 0, settings.images, side)
     to = np.ones((size, side, side), np.uint8)
     ratios, speed = [], []
-    store.read(np.arange(len(store)))
+    int(source.sum()), store.read(np.arange(len(store)))  # both maps of the file are read in
     for _ in range(settings.rounds * 10):
         rows = np.sort(random.choice(settings.images, size, replace=False))
         first = int(random.integers(settings.images - size))
@@ -285,16 +286,16 @@ def against_loader(folder: Path, settings: argparse.Namespace) -> None:
         PerSample(store.read(np.arange(len(store)))), settings.batch, shuffle=True, drop_last=True, num_workers=1
     )  # fmt: skip
     rounds = []
-    with closing(feeding(store, {"image": Handed(CxrSlip())}, settings.batch)) as ours:
+    with closing(feeding(store, {"image": Handed(Plain(size=256))}, settings.batch)) as ours:
         next(ours)
         for _ in range(settings.rounds):
             start = cpu_of_all()
             pass_through(loader)
             between = cpu_of_all()  # the worker has ended
-            pass_through(
-                islice(ours, 8 * len(loader))
-            )  # a fork makes the next writes dear, which is not the Feeder's doing
-            rounds.append((between - start, (cpu_of_all() - between) / 8))
+            next(ours)  # the first writes after a fork are dear, which is not the Feeder's doing
+            resumed = cpu_of_all()
+            pass_through(islice(ours, 8 * len(loader)))
+            rounds.append((between - start, (cpu_of_all() - resumed) / 8))
     samples = len(loader) * settings.batch / 1e3
     costs = [statistics.median(column) / samples for column in zip(*rounds, strict=True)]
     ratio = statistics.median(a / b for a, b in rounds)

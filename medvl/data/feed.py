@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 
 import numpy as np
 import torch
@@ -23,6 +23,7 @@ __all__ = ["Batch", "CaseArrays", "Feeder", "ImageReader", "TokenArrays"]
 Batch = dict[str, Tensor]
 
 _UPLOAD = 1024  # radiographs read at a time while the store moves to the device
+_ORDERED = 4096  # positions of an epoch's order computed at a time, some milliseconds
 
 
 @dataclass(frozen=True)
@@ -125,14 +126,23 @@ class Feeder:
 
     def _plan_train(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
         """(epoch, positions) of this process's micro-batches, one after the other."""
-        order = EpochOrder(len(self.cases), self.seed)
-        cases, parts = min(self.batch_size, len(self.cases)), self.world * self.accumulate
-        for step in count(start_step):
-            epoch, within = divmod(step, self.steps_per_epoch)
+        parts = self.world * self.accumulate
+        for epoch, positions in self._ordered(start_step):
             for micro in range(self.accumulate):
-                part = micro * self.world + self.rank
-                slots = np.arange(part * cases // parts, (part + 1) * cases // parts)
-                yield epoch, order.at(epoch, within * cases + slots)
+                part, cases = micro * self.world + self.rank, len(positions)
+                yield epoch, positions[part * cases // parts : (part + 1) * cases // parts]
+
+    def _ordered(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(epoch, positions) of whole optimiser steps; computed for several at a time, which costs little more."""
+        order = EpochOrder(len(self.cases), self.seed)
+        cases = min(self.batch_size, len(self.cases))
+        step = start_step
+        while True:
+            epoch, within = divmod(step, self.steps_per_epoch)
+            ahead = min(max(1, _ORDERED // cases), self.steps_per_epoch - within)
+            for positions in order.at(epoch, np.arange(within * cases, (within + ahead) * cases)).reshape(ahead, cases):
+                yield epoch, positions
+            step += ahead
 
     def _plan_once(self) -> Iterator[tuple[int, np.ndarray]]:
         first, last = (len(self.cases) * rank // self.world for rank in (self.rank, self.rank + 1))
