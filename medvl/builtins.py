@@ -24,9 +24,15 @@ def medvl_register(registry: Registry) -> None:
     registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
     registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
 
-    registry.register_view("cxr_moco", "medvl.data.views:CxrMoco")
-    registry.register_view("cxr_finetune", "medvl.data.views:CxrFinetune")
-    registry.register_view("plain", "medvl.data.views:Plain")
+    registry.register_view("cxr_moco", "medvl.data.views.moco_cxr:CxrMoco")
+    registry.register_view("cxr_finetune", "medvl.data.views.finetune:CxrFinetune")
+    registry.register_view("plain", "medvl.data.views.plain:Plain")
+    registry.register_view("cxr_medvill", "medvl.data.views.medvill:CxrMedvill")
+    registry.register_view("cxr_mmbt", "medvl.data.views.mmbt:CxrMmbt")
+    registry.register_view("cxr_mrm", "medvl.data.views.mrm:CxrMrm")
+    registry.register_view("cxr_mrm_finetune", "medvl.data.views.mrm:CxrMrmFinetune")
+    registry.register_view("cxr_slip", "medvl.data.views.slip:CxrSlip")
+    registry.register_view("cxr_slip_ssl", "medvl.data.views.slip:CxrSlipSsl")
 
     registry.register_encoder("timm", "medvl.models.timm_encoder:TimmEncoder")
     registry.register_encoder("bert", "medvl.models.bert_encoder:BertEncoder")

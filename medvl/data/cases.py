@@ -9,10 +9,16 @@ import numpy as np
 
 
 class ImageReader(Protocol):
-    """Anything that holds decoded radiographs: the decoded-image store, or an array in memory."""
+    """Anything that holds decoded radiographs: the decoded-image store, or an array in memory.
 
-    def read(self, rows: np.ndarray) -> np.ndarray:
-        """Row numbers (B,) int64, ascending -> (B, S, S) uint8."""
+    Attributes:
+        side: S, pixels.
+    """
+
+    side: int
+
+    def read(self, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) int64, ascending -> `out`, (B, S, S) uint8, filled."""
 
 
 class LabelReader(Protocol):

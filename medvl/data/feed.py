@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator, Iterator
 from contextlib import closing
 from dataclasses import dataclass
-from itertools import count, islice
+from itertools import islice
 
 import numpy as np
 import torch
@@ -24,15 +24,21 @@ __all__ = ["Batch", "CaseArrays", "Feeder", "ImageReader", "TokenArrays"]
 Batch = dict[str, Tensor]
 
 _UPLOAD = 1024  # radiographs read at a time while the store moves to the device
+_ORDERED = 4096  # positions of an epoch's order computed at a time, some milliseconds
 
 
 @dataclass(frozen=True)
 class _Packet:
-    """What the thread prepares of a batch, all on the host: `images` are radiographs, or their places on the device."""
+    """What the thread prepares of a batch, all on the host.
+
+    `images` are radiographs in ascending order of their rows, and `order` says which of them each case sees; or they
+    are None, and `order` says where the cases' radiographs are on the device.
+    """
 
     host: dict[str, Tensor]
     moved: dict[str, Tensor]
     images: Tensor | None
+    order: Tensor | None
     parameters: dict[str, dict[str, Tensor]]
 
 
@@ -42,7 +48,7 @@ class Feeder:
     An optimiser step's cases are the same whatever `world` and `accumulate`: each process and micro-batch takes its
     fixed slice of them. A batch is a dict of
 
-    - one float32 (B, 1, size, size) tensor per view, under the view's name;
+    - a float32 (B, 1, size, size) tensor per view, under the view's name, and others where `View.sizes` says so;
     - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
     - `labels` (B, K) float32, where they have labels;
     - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
@@ -128,14 +134,23 @@ class Feeder:
 
     def _plan_train(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
         """(epoch, positions) of this process's micro-batches, one after the other."""
-        order = self._order()
-        cases, parts = min(self.batch_size, len(self.cases)), self.world * self.accumulate
-        for step in count(start_step):
-            epoch, within = divmod(step, self.steps_per_epoch)
+        parts = self.world * self.accumulate
+        for epoch, positions in self._ordered(start_step):
             for micro in range(self.accumulate):
-                part = micro * self.world + self.rank
-                slots = np.arange(part * cases // parts, (part + 1) * cases // parts)
-                yield epoch, order.at(epoch, within * cases + slots)
+                part, cases = micro * self.world + self.rank, len(positions)
+                yield epoch, positions[part * cases // parts : (part + 1) * cases // parts]
+
+    def _ordered(self, start_step: int) -> Iterator[tuple[int, np.ndarray]]:
+        """(epoch, positions) of whole optimiser steps; computed for several at a time, which costs little more."""
+        order = self._order()
+        cases = min(self.batch_size, len(self.cases))
+        step = start_step
+        while True:
+            epoch, within = divmod(step, self.steps_per_epoch)
+            ahead = min(max(1, _ORDERED // cases), self.steps_per_epoch - within)
+            for positions in order.at(epoch, np.arange(within * cases, (within + ahead) * cases)).reshape(ahead, cases):
+                yield epoch, positions
+            step += ahead
 
     def _order(self) -> EpochOrder | LengthOrder:
         order, rows, tokens = EpochOrder(len(self.cases), self.seed), self.cases.rows, self.cases.tokens
@@ -162,10 +177,12 @@ class Feeder:
             torch.cuda.set_device(self.device)
         for epoch, positions in plan:
             rows = self.cases.rows[positions]
+            images, order = self._gather(rows) if views else (None, None)
             yield _Packet(
                 host={"rows": torch.from_numpy(rows), "positions": torch.from_numpy(positions)},
                 moved={name: self._pinned(array) for name, array in self._fields(rows).items()},
-                images=self._gather(rows) if views else None,
+                images=images,
+                order=order,
                 parameters={name: self._draw(view, name, epoch, rows) for name, view in views.items()},
             )
 
@@ -181,16 +198,13 @@ class Feeder:
         drawn = view.draw(SampleRandom(self.seed, epoch, rows, stream=name))
         return {parameter: self._pinned(values) for parameter, values in drawn.items()}
 
-    def _gather(self, rows: np.ndarray) -> Tensor:
-        """(B, S, S) uint8 in the order of `rows`; where the radiographs are resident, (B,) their places."""
+    def _gather(self, rows: np.ndarray) -> tuple[Tensor | None, Tensor]:
+        """`images` and `order` of a packet."""
         if self._resident is not None:
-            return self._pinned(np.searchsorted(self._resident_rows, rows))
-        ascending = np.argsort(rows, kind="stable")  # the disk is read in one direction
-        read = self._read(rows[ascending])
-        # a pinned block comes from torch's cache, which reuses it only when the copy to the device is done
-        gathered = torch.empty(read.shape, dtype=torch.uint8, pin_memory=self.device.type == "cuda")
-        gathered.numpy()[ascending] = read
-        return gathered
+            return None, self._pinned(np.searchsorted(self._resident_rows, rows))
+        # The disk is read in one direction, and each radiograph copied once: the device puts them in order.
+        ascending, order = np.unique(rows, return_inverse=True)
+        return self._read(ascending), self._pinned(order)
 
     def _pinned(self, array: np.ndarray) -> Tensor:
         tensor = torch.from_numpy(np.ascontiguousarray(array))
@@ -198,15 +212,15 @@ class Feeder:
 
     def _on_device(self, packet: _Packet, views: dict[str, View]) -> Batch:
         batch: Batch = packet.host | {name: self._moved(tensor) for name, tensor in packet.moved.items()}
-        if packet.images is None:
+        if packet.order is None:
             return batch
-        images = self._moved(packet.images)
-        if self._resident is not None:
-            images = self._resident[images]
+        held = self._resident if packet.images is None else self._moved(packet.images)
+        assert held is not None  # radiographs that are not resident came with the packet
+        images = held.index_select(0, self._moved(packet.order))
         with torch.no_grad():
             for name, view in views.items():
                 parameters = {key: self._moved(values) for key, values in packet.parameters[name].items()}
-                batch[name] = view(images, parameters)
+                batch |= view.fields(name, images, parameters)
         return batch
 
     def _moved(self, tensor: Tensor) -> Tensor:
@@ -216,13 +230,17 @@ class Feeder:
         """All radiographs of the cases on the device, (R, S, S) uint8, in the order of their row numbers."""
         self._resident_rows = np.unique(self.cases.rows)
         starts = range(0, len(self._resident_rows), _UPLOAD)
-        return torch.cat(
-            [torch.from_numpy(self._read(self._resident_rows[s : s + _UPLOAD])).to(self.device) for s in starts]
-        )
+        return torch.cat([self._read(self._resident_rows[s : s + _UPLOAD]).to(self.device) for s in starts])
 
-    def _read(self, rows: np.ndarray) -> np.ndarray:
-        assert self.cases.images is not None  # views without radiographs are refused at construction
-        return self.cases.images.read(rows)
+    def _read(self, rows: np.ndarray) -> Tensor:
+        """Ascending rows -> (B, S, S) uint8, pinned where a copy to the device follows."""
+        images = self.cases.images
+        assert images is not None  # views without radiographs are refused at construction
+        # a pinned block comes from torch's cache, which reuses it only when the copy to the device is done
+        pinned = self.device.type == "cuda"
+        read = torch.empty(len(rows), images.side, images.side, dtype=torch.uint8, pin_memory=pinned)
+        images.read(rows, read.numpy())
+        return read
 
 
 def _with_index(device: torch.device) -> torch.device:

@@ -52,8 +52,8 @@ class SampleRandom:
         """(B,) bool, True with probability `p`."""
         return self._unit(name) < p
 
-    def integers(self, name: str, count: int) -> np.ndarray:
-        """(B,) int64 of 0 ... count - 1, for a count below 2**32."""
+    def integers(self, name: str, count: int | np.ndarray) -> np.ndarray:
+        """(B,) int64 of 0 ... count - 1, for a count below 2**32: one for all samples, or (B,) one for each."""
         return _scaled(self._bits(name), count)
 
     def uniform_grid(self, name: str, columns: int) -> np.ndarray:
@@ -83,6 +83,7 @@ def _unit(bits: np.ndarray) -> np.ndarray:
     return (bits >> np.uint64(40)).astype(np.float32) * np.float32(2.0**-24)
 
 
-def _scaled(bits: np.ndarray, count: int) -> np.ndarray:
+def _scaled(bits: np.ndarray, count: int | np.ndarray) -> np.ndarray:
     """uint64 -> int64 of 0 ... count - 1."""
-    return (((bits >> np.uint64(32)) * np.uint64(count)) >> np.uint64(32)).astype(np.int64)
+    scaled = (bits >> np.uint64(32)) * np.asarray(count).astype(np.uint64)
+    return (scaled >> np.uint64(32)).astype(np.int64)

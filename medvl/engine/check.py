@@ -243,7 +243,8 @@ def _dry_run(
 ) -> None:
     """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
-    batch: Batch = {name: torch.empty(cases, 1, views[name].size, views[name].size, device="meta") for name in wanted}
+    sides = {field: side for name in wanted for field, side in views[name].sizes(name).items()}
+    batch: Batch = {field: torch.empty(cases, 1, side, side, device="meta") for field, side in sides.items()}
     batch["text.ids"] = torch.zeros(cases, META_TEXT, dtype=torch.int64, device="meta")
     batch["text.mask"] = torch.ones(cases, META_TEXT, dtype=torch.bool, device="meta")
     batch["labels"] = torch.zeros(cases, len(data.labels), device="meta")

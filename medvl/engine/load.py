@@ -81,7 +81,7 @@ class Predictor:
         if self.view is not None:
             fit, decode = self.stage.selection.fit, self.stage.selection.decode
             pixels = np.stack([prepare_image(path, self.source, fit, decode) for path in images])
-            batch["image"] = self.view(torch.from_numpy(pixels), {})
+            batch |= self.view.fields("image", torch.from_numpy(pixels), {})
         text_encoder = self.trainable.model.text
         if text_encoder is not None:
             ids, _ = text_encoder.tokenizer.encode([text])
