@@ -66,8 +66,9 @@ def _optimization(context: StageContext, trainable: Trainable, total: int, feede
     parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
     optimization = context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
     for slot, component in context.stage.slots.items():
-        if component.lr_scale != 1:
-            optimization.scale_rate(getattr(trainable.model, slot).parameters(), component.lr_scale)
+        part = getattr(trainable.model, slot)  # None where nothing asks for the slot's features
+        if component.lr_scale != 1 and part is not None:
+            optimization.scale_rate(part.parameters(), component.lr_scale)
     return optimization
 
 

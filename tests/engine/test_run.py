@@ -129,3 +129,9 @@ def test_evaluating_the_split_that_is_learnt_from(tmp_path):
     counts = json.loads((folder / "manifest.json").read_text())["splits"]
     assert counts["learning"] == counts["val"] < counts["train"]
     assert pq.read_table(folder / "predictions/train.parquet").num_rows == counts["train"]
+
+
+def test_a_scaled_rate_of_a_slot_that_nothing_asks_for_is_no_matter(tmp_path, cache):
+    path = small.write(tmp_path)
+    outcomes = small.run(path, "finetune.image.lr_scale=4", "finetune.fusion=text_only", "finetune.budget.steps=2")
+    assert outcomes["finetune"].folder.is_dir()
