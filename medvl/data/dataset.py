@@ -131,7 +131,7 @@ class Dataset(ABC):
         return self.fingerprint()
 
     def table_fingerprint(self) -> str:
-        """A short hash that changes whenever the table could have changed, the code that reads it included.
+        """A short hash that changes whenever the table could have changed, other than by a change of code.
 
         Override where `fingerprint` looks at every image: this one must take milliseconds.
         """

@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
+import sys
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import BinaryIO
 
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.ipc
 
 from medvl.data.cache import cache_folder
-from medvl.data.dataset import IMAGE, PATIENT, STUDY, TEXT_PREFIX, VIEW
+from medvl.data.dataset import IMAGE, PATIENT, STUDY, TEXT_PREFIX, VIEW, Dataset
 from medvl.errors import DataError
 from medvl.files import remove_leftovers, write_atomic
 from medvl.lock import hold
-
-if TYPE_CHECKING:
-    from medvl.data.dataset import Dataset
 
 FILE = "table.arrow"
 FORMAT = 1  # raise when the file of an unchanged dataset must be written anew
@@ -30,14 +30,14 @@ def open_table(dataset: Dataset) -> pa.Table:
     """The dataset's study table, memory-mapped: opening costs the same for any number of rows, and pages that many
     processes read are in memory once.
 
-    `dataset.table()` is asked only where the cache folder holds no table of this `table_fingerprint`. In the file each
-    column is one chunk, texts of nothing but blanks are null, and a string column beyond 2 GB has 64-bit offsets
-    (`large_string`). Two processes may call at once; one builds.
+    `dataset.table()` is asked only where the cache folder holds no table of this `table_fingerprint` and this code. In
+    the file each column is one chunk, texts of nothing but blanks are null, and a string column beyond 2 GB has 64-bit
+    offsets (`large_string`). Two processes may call at once; one builds.
 
     Raises:
         DataError: see `Dataset.table`; a column that every table has is missing; the index changed while it was read.
     """
-    key = f"{dataset.table_fingerprint()}-{FORMAT}"
+    key = _key(dataset)
     folder = cache_folder("tables", key)
     table = _opened(folder / FILE, key)
     if table is None:
@@ -60,6 +60,25 @@ def table_key(table: pa.Table) -> str:
     return (table.schema.metadata or {})[_KEY].decode()
 
 
+def _key(dataset: Dataset) -> str:
+    kind = type(dataset)
+    known = repr((FORMAT, kind.__module__, kind.__qualname__, dataset.table_fingerprint()))
+    return hashlib.blake2b(known.encode() + _source_of(kind), digest_size=8).hexdigest()
+
+
+@cache
+def _source_of(reader: type[Dataset]) -> bytes:
+    """A hash of the code that reads a table: the files of the reader's classes, and what lies beside them."""
+    digest = hashlib.blake2b(digest_size=8)
+    for kind in reader.__mro__:
+        module = sys.modules.get(kind.__module__) if issubclass(kind, Dataset) else None
+        if module is not None and module.__file__ is not None:
+            file = Path(module.__file__)
+            for path in sorted(file.parent.glob("*.py")) if module.__package__ else [file]:
+                digest.update(path.read_bytes())
+    return digest.digest()
+
+
 def _opened(path: Path, key: str) -> pa.Table | None:
     """The table where it is there and whole."""
     try:
@@ -75,7 +94,7 @@ def _build(dataset: Dataset, key: str, path: Path) -> None:
     missing = [column for column in REQUIRED if column not in table.column_names]
     if missing:
         raise DataError(f"{name}: the study table has no column {', '.join(missing)}. do: see medvl.Dataset.table")
-    if f"{dataset.table_fingerprint()}-{FORMAT}" != key:
+    if _key(dataset) != key:
         raise DataError(f"{name}: its index files changed while they were read. do: run again when they are at rest")
     columns = {column: _stored(column, table.column(column)) for column in table.column_names}
     batch = pa.RecordBatch.from_pydict(columns)

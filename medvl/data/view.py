@@ -46,8 +46,6 @@ class View(nn.Module, ABC):
         """Fields that a batch gets from this view under `name`, and their sides: `name` itself, of `size`, for most."""
         return {name: self.size}
 
-    def fields(
-        self, name: str, images: torch.Tensor, parameters: dict[str, torch.Tensor]
-    ) -> dict[str, torch.Tensor]:  # fmt: skip
+    def fields(self, name: str, images: torch.Tensor, parameters: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
         """The fields that `sizes` names, from one drawing; override both where a crop is wanted at several sizes."""
         return {name: self(images, parameters)}

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import copy
 import hashlib
-import sys
 from abc import abstractmethod
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import cache, cached_property
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -105,9 +104,8 @@ class ImageFiles(Dataset):
         return digest.hexdigest()
 
     def table_fingerprint(self) -> str:
-        """See `Dataset.table_fingerprint`: where the index files lie, their sizes and times, and how they are read."""
+        """See `Dataset.table_fingerprint`: the settings, and where the index files lie, their sizes and times."""
         digest = hashlib.blake2b(repr((type(self).__name__, *self.settings())).encode(), digest_size=8)
-        digest.update(_source_of(type(self)))
         for path in self.index_files():
             digest.update(repr((str(path), _stamp(path))).encode())
         return digest.hexdigest()
@@ -131,17 +129,3 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     except OSError:
         return -1, -1, -1
     return found.st_size, found.st_mtime_ns, found.st_ctime_ns
-
-
-@cache
-def _source_of(reader: type[Dataset]) -> bytes:
-    """A hash of the code that reads a table: the files of the reader's classes, and what lies beside them."""
-    digest = hashlib.blake2b(digest_size=8)
-    for kind in reader.__mro__:
-        module = sys.modules.get(kind.__module__)
-        if not issubclass(kind, Dataset) or getattr(module, "__file__", None) is None:
-            continue
-        file = Path(str(module.__file__))  # type: ignore[union-attr]
-        for path in sorted(file.parent.glob("*.py")) if module.__package__ else [file]:  # type: ignore[union-attr]
-            digest.update(path.read_bytes())
-    return digest.digest()

@@ -176,8 +176,8 @@ def slowly(recipe, images, index):
 @pytest.mark.parametrize("path", ["cpu", "device"])
 @pytest.mark.parametrize(
     ("view", "mean", "most"),
-    # torchvision's kernel is softer, and it antialiases the crops that are reduced; an affine transform is a second
-    # sampling there. In grey levels: on average, and at most in 99.9 % of the pixels
+    # In grey levels: on average, and at most in 99.9 % of the pixels. A CPU rounds to whole levels, up to three times;
+    # CxrSlip samples once where torchvision samples twice, which moves the border of what is uncovered by a fraction
     [
         (CxrMoco(size=64), 0.3, 1.0),
         (CxrMoco(preset="released", size=64), 0.3, 1.0),
@@ -222,7 +222,6 @@ def test_fixed_is_deterministic_and_only_normalises_the_centre(view):
     fields = fixed.fields("image", images, {})
     # (x / 255 - mean) / std in one multiplication and one subtraction: a few roundings of values up to 12
     torch.testing.assert_close(fields["image_high" if len(fields) > 1 else "image"], expected, atol=5e-6, rtol=0)
-    assert drawn(view, range(6)).keys() == drawn(view, range(6)).keys() and view.flip == recipe.flip
 
 
 def test_mrm_halves_the_crop_that_it_gives():
