@@ -7,6 +7,7 @@ above zero. The experiment is the one in `experiments/`, so these are also the f
 from pathlib import Path
 
 import pytest
+import torch
 
 from medvl.evaluate.compare import compare
 from medvl.runs.folder import predictions_file
@@ -14,6 +15,7 @@ from medvl.runs.predictions import read_predictions
 from tests.small import run
 
 EXPERIMENT = Path(__file__).parent.parent / "experiments" / "mmbt_moco.yaml"
+THREADS = 2  # the order of sums, and so the weights, depend on how many there are
 FEW_LABELS = ("finetune.data.fraction=0.1", "finetune.fusion=image_only", "finetune.budget.epochs=20")
 
 
@@ -21,12 +23,15 @@ FEW_LABELS = ("finetune.data.fraction=0.1", "finetune.fusion=image_only", "finet
 def predictions(tmp_path_factory):
     """Test predictions of the fine-tuning stage under overrides; all variants share one pre-training."""
     runs = tmp_path_factory.mktemp("learning")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(THREADS)
 
     def of(*overrides: str):
         outcomes = run(EXPERIMENT, f"runs={runs}", "device=cpu", *overrides)
         return read_predictions(outcomes["finetune"].folder / predictions_file("test"))
 
-    return of
+    yield of
+    torch.set_num_threads(threads)
 
 
 def gain(better, worse):
