@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 
-from medvl.data.dataset import IMAGE, SPLITS
-from medvl.data.lints.finding import SAME_IMAGE, SHOWN, Finding
+from medvl.data.dataset import IMAGE, SPLITS, SplitBy
+from medvl.data.lints.finding import SAME_IMAGE, SHOWN, Finding, Severity
 from medvl.data.patients import id_hash, patients_of
 
 THREADS = 16  # reading from a network file system waits, so many read at once
@@ -56,13 +56,16 @@ def _refined(
     return refined
 
 
-def same_images(table: pa.Table, splits: np.ndarray, contents: np.ndarray) -> list[Finding]:
+def same_images(
+    table: pa.Table, splits: np.ndarray, contents: np.ndarray, split_by: SplitBy = "patient"
+) -> list[Finding]:
     """At most two findings: an error for images that stand in two splits, a warning for the other repetitions.
 
     Args:
         table: a study table.
         splits: (N,) int8 places in `SPLITS`; rows of -1 are left out.
         contents: (N,) integers, equal for equal images, negative where unknown: of `file_contents`.
+        split_by: what the dataset's own split divides; where that is questions, shared images are known and a warning.
     """
     known = np.flatnonzero((contents >= 0) & (splits >= 0))
     _, groups, counts = np.unique(contents[known], return_inverse=True, return_counts=True)
@@ -77,7 +80,8 @@ def same_images(table: pa.Table, splits: np.ndarray, contents: np.ndarray) -> li
     if across.any():
         told = f"images that stand in two of {', '.join(SPLITS)}: {int(across.sum()):,}"
         do = "take them out of the side that is learned from"
-        found.append(Finding(SAME_IMAGE, "error", told, do, _examples(table, rows, groups, across)))
+        severity: Severity = "warning" if split_by == "question" else "error"
+        found.append(Finding(SAME_IMAGE, severity, told, do, _examples(table, rows, groups, across)))
     if not across.all():
         within = ~across
         told = f"images that are listed more than once within a split: {int(within.sum()):,}"

@@ -89,7 +89,7 @@ def of_splits(
     """
     found = patients_on_two_sides(table, splits, dataset.split_by)
     if contents is not None:
-        found += same_images(table, splits, contents)
+        found += same_images(table, splits, contents, dataset.split_by)
     return not_accepted(found, selection.accept)
 
 

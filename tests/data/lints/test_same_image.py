@@ -64,3 +64,8 @@ def test_copies_that_the_cohort_leaves_out_do_not_count():
 
 def test_no_copies():
     assert same_images(table("a", "b"), np.array([0, 1], np.int8), np.array([7, 8])) == []
+
+
+def test_a_split_of_questions_shares_images_on_purpose():
+    (found,) = same_images(table("a", "b"), np.array([0, 1], np.int8), np.array([7, 7]), "question")
+    assert found.severity == "warning"
