@@ -62,7 +62,7 @@ def table_key(table: pa.Table) -> str:
 
 def _key(dataset: Dataset) -> str:
     kind = type(dataset)
-    known = repr((FORMAT, kind.__module__, kind.__qualname__, dataset.table_fingerprint()))
+    known = repr((FORMAT, kind.__qualname__, dataset.table_fingerprint()))
     return hashlib.blake2b(known.encode() + _source_of(kind), digest_size=8).hexdigest()
 
 
