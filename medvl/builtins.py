@@ -9,20 +9,20 @@ from medvl.registry import Registry
 @hookimpl
 def medvl_register(registry: Registry) -> None:
     """Everything that no single paper owns."""
-    registry.register_dataset("phantom", "medvl.datasets.phantom:Phantom")
-    registry.register_dataset("folder", "medvl.datasets.folder:Folder")
-    registry.register_dataset("openi", "medvl.datasets.openi:Openi")
-    registry.register_dataset("vqa_rad", "medvl.datasets.vqa_rad:VqaRad")
-    registry.register_dataset("rsna_pneumonia", "medvl.datasets.rsna_pneumonia:RsnaPneumonia")
+    registry.register_dataset("phantom", "medvl.datasets.phantom.dataset:Phantom")
+    registry.register_dataset("folder", "medvl.datasets.folder.dataset:Folder")
+    registry.register_dataset("openi", "medvl.datasets.openi.dataset:Openi")
+    registry.register_dataset("vqa_rad", "medvl.datasets.vqa_rad.dataset:VqaRad")
+    registry.register_dataset("rsna_pneumonia", "medvl.datasets.rsna_pneumonia.dataset:RsnaPneumonia")
     registry.register_dataset("siim_acr", "medvl.datasets.siim_acr:SiimAcr")
-    registry.register_dataset("shenzhen", "medvl.datasets.shenzhen:Shenzhen")
-    registry.register_dataset("montgomery", "medvl.datasets.montgomery:Montgomery")
+    registry.register_dataset("shenzhen", "medvl.datasets.tuberculosis.shenzhen:Shenzhen")
+    registry.register_dataset("montgomery", "medvl.datasets.tuberculosis.montgomery:Montgomery")
     registry.register_dataset(
-        "covid19_image_collection", "medvl.datasets.covid19_image_collection:Covid19ImageCollection"
+        "covid19_image_collection", "medvl.datasets.covid19_image_collection.dataset:Covid19ImageCollection"
     )
-    registry.register_dataset("mimic_cxr", "medvl.datasets.mimic_cxr:MimicCxr")
-    registry.register_dataset("chexpert", "medvl.datasets.chexpert:CheXpert")
-    registry.register_dataset("nih14", "medvl.datasets.nih14:NIH14")
+    registry.register_dataset("mimic_cxr", "medvl.datasets.mimic_cxr.dataset:MimicCxr")
+    registry.register_dataset("chexpert", "medvl.datasets.chexpert.dataset:CheXpert")
+    registry.register_dataset("nih14", "medvl.datasets.nih14.dataset:NIH14")
 
     registry.register_view("cxr_moco", "medvl.data.views.moco_cxr:CxrMoco")
     registry.register_view("cxr_finetune", "medvl.data.views.finetune:CxrFinetune")

@@ -12,7 +12,7 @@ for module in (
     "rich.table",
     "medvl.cli.run",
     "medvl.data.views",
-    "medvl.datasets.phantom",
+    "medvl.datasets.phantom.dataset",
     "medvl.engine.run",
     "medvl.evaluate.multilabel",
     "medvl.models.bert_encoder",

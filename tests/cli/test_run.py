@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from medvl.cli.main import app
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from tests import small
 
 

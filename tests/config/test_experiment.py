@@ -216,7 +216,7 @@ def test_a_plugins_own_exception_goes_through_with_a_note():
 
 
 def test_resolving_builds_nothing(tmp_path, monkeypatch):
-    from medvl.datasets.phantom import Phantom
+    from medvl.datasets.phantom.dataset import Phantom
 
     monkeypatch.setattr(Phantom, "__init__", lambda self, *, patients=1: pytest.fail("built"))
     resolve(read_tree(write(tmp_path)), Plugins())

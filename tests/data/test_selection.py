@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from medvl.data.decode import Decode
 from medvl.data.label_policy import label_matrix
 from medvl.data.selection import Selection
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import ConfigError, DataError
 from tests.data.study_tables import studies
 

@@ -12,8 +12,8 @@ from medvl.data import study_table
 from medvl.data.cache import cache_folder
 from medvl.data.dataset import Dataset
 from medvl.data.study_table import open_table, table_key
-from medvl.datasets.folder import Folder
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.folder.dataset import Folder
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import DataError
 
 

@@ -9,8 +9,8 @@ from medvl.data.draw import splits_of
 from medvl.data.label_policy import label_matrix
 from medvl.data.patients import require_disjoint
 from medvl.data.selection import Selection
-from medvl.datasets.chexpert import CheXpert
-from medvl.datasets.chexpert_layout import IMAGE_BATCHES, INDEX_BATCH
+from medvl.datasets.chexpert.dataset import CheXpert
+from medvl.datasets.chexpert.layout import IMAGE_BATCHES, INDEX_BATCH
 from medvl.datasets.fakes.chexpert import write
 from medvl.errors import ConfigError, DataError
 

@@ -1,7 +1,7 @@
 import pyarrow as pa
 import pytest
 
-from medvl.datasets.covid19_findings import FINDINGS, finding_states
+from medvl.datasets.covid19_image_collection.findings import FINDINGS, finding_states
 
 
 def states_of(cell):

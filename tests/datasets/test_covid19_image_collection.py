@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from medvl.data.patients import require_disjoint
-from medvl.datasets.covid19_image_collection import Covid19ImageCollection
+from medvl.datasets.covid19_image_collection.dataset import Covid19ImageCollection
 from medvl.datasets.fakes.covid19_image_collection import STRANGER, write
 from medvl.errors import ConfigError, DataError
 

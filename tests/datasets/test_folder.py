@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from medvl.data.store import build_store
-from medvl.datasets.folder import Folder
+from medvl.datasets.folder.dataset import Folder
 from medvl.errors import ConfigError, DataError
 
 ROWS = [

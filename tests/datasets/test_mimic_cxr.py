@@ -15,10 +15,10 @@ from PIL import Image
 from medvl.data.dataset import LABEL_PREFIX, TEXT_PREFIX
 from medvl.data.report_sections import SECTIONS, sections_of
 from medvl.data.store import build_store
-from medvl.datasets import mimic_cxr_by_hand as by_hand
-from medvl.datasets import mimic_cxr_reports
 from medvl.datasets.fakes.mimic_cxr import DICOM, JPG
-from medvl.datasets.mimic_cxr import LABELS, MimicCxr
+from medvl.datasets.mimic_cxr import by_hand
+from medvl.datasets.mimic_cxr import reports as mimic_cxr_reports
+from medvl.datasets.mimic_cxr.dataset import LABELS, MimicCxr
 from medvl.errors import ConfigError, DataError
 
 PATIENTS = 36

@@ -9,8 +9,8 @@ from PIL import Image
 from medvl.data.dataset import SPLITS
 from medvl.data.patients import require_disjoint
 from medvl.datasets.fakes.nih14 import write
-from medvl.datasets.nih14 import NIH14
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.nih14.dataset import NIH14
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import ConfigError, DataError
 
 INDEX = "Data_Entry_2017_v2020.csv"

@@ -1,6 +1,6 @@
 import pytest
 
-from medvl.datasets.nlm_readings import Reading, parse_reading, read_reading
+from medvl.datasets.tuberculosis.readings import Reading, parse_reading, read_reading
 
 
 @pytest.mark.parametrize(

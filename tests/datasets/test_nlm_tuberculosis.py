@@ -4,8 +4,8 @@ from PIL import Image
 
 from medvl.datasets.fakes import montgomery as fake_montgomery
 from medvl.datasets.fakes import shenzhen as fake_shenzhen
-from medvl.datasets.montgomery import Montgomery
-from medvl.datasets.shenzhen import Shenzhen
+from medvl.datasets.tuberculosis.montgomery import Montgomery
+from medvl.datasets.tuberculosis.shenzhen import Shenzhen
 from medvl.errors import DataError
 
 PATIENTS = 24

@@ -8,9 +8,9 @@ import pytest
 from medvl.data.scaling import resize
 from medvl.datasets.fakes.openi import write
 from medvl.datasets.fakes.openi_reports import draw_reports
-from medvl.datasets.openi import Openi
-from medvl.datasets.openi_mesh import CHEXPERT, LABEL_SETS, mesh_labels
-from medvl.datasets.openi_views import image_key
+from medvl.datasets.openi.dataset import Openi
+from medvl.datasets.openi.mesh import CHEXPERT, LABEL_SETS, mesh_labels
+from medvl.datasets.openi.views import image_key
 from medvl.errors import ConfigError, DataError
 
 PATIENTS, SEED = 20, 3

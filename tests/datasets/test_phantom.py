@@ -7,7 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from medvl.data.dataset import SPLITS
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import ConfigError, DataError
 
 

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_cases import (
+from medvl.datasets.phantom.cases import (
     CONTEXTS,
     DIFFUSE_LABELS,
     FAINT,
@@ -15,6 +14,7 @@ from medvl.datasets.phantom_cases import (
     draw_studies,
     label_values,
 )
+from medvl.datasets.phantom.dataset import Phantom
 
 
 @pytest.fixture(scope="module")

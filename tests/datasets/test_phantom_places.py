@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_anatomy import draw_torso
-from medvl.datasets.phantom_cases import LABELS, draw_studies
-from medvl.datasets.phantom_random import Draws, keys
-from medvl.datasets.phantom_render import draw_scene, render
+from medvl.datasets.phantom.anatomy import draw_torso
+from medvl.datasets.phantom.cases import LABELS, draw_studies
+from medvl.datasets.phantom.dataset import Phantom
+from medvl.datasets.phantom.random import Draws, keys
+from medvl.datasets.phantom.render import draw_scene, render
 from medvl.errors import DataError
 
 SIZE = 128

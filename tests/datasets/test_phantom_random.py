@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from medvl.datasets.phantom_random import Draws, keys
+from medvl.datasets.phantom.random import Draws, keys
 
 
 @given(seed=st.integers(-(2**63), 2**63 - 1), number=st.integers(0, 10**9))

@@ -5,8 +5,8 @@ from collections import Counter
 
 import pytest
 
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_cases import LABELS
+from medvl.datasets.phantom.cases import LABELS
+from medvl.datasets.phantom.dataset import Phantom
 
 WORDS = {
     "Cardiomegaly": r"cardiomegaly|enlarge|cardiac silhouette|heart size|heart is normal",

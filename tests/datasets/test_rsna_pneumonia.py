@@ -5,9 +5,9 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from medvl.datasets import rsna_tables as tables
 from medvl.datasets.fakes.rsna_pneumonia import write
-from medvl.datasets.rsna_pneumonia import RsnaPneumonia
+from medvl.datasets.rsna_pneumonia import tables
+from medvl.datasets.rsna_pneumonia.dataset import RsnaPneumonia
 from medvl.errors import ConfigError, DataError
 
 

@@ -4,9 +4,9 @@ from collections import defaultdict
 import pytest
 
 from medvl.datasets.fakes.vqa_rad import write
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.vqa_rad import IMAGE_FOLDER, VqaRad
-from medvl.datasets.vqa_rad_items import QUESTIONS_FILE, TYPES
+from medvl.datasets.phantom.dataset import Phantom
+from medvl.datasets.vqa_rad.dataset import IMAGE_FOLDER, VqaRad
+from medvl.datasets.vqa_rad.items import QUESTIONS_FILE, TYPES
 from medvl.errors import ConfigError, DataError
 
 

@@ -8,7 +8,7 @@ import torch
 
 from medvl.config.resolve import resolve
 from medvl.config.source import read_yaml
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.engine.check import check_experiment
 from medvl.engine.fits import candidates
 from medvl.errors import ConfigError

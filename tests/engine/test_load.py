@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from PIL import Image
 
 from medvl.cli.main import app
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.engine.load import Predictor
 from medvl.errors import DataError
 from medvl.runs.predictions import read_predictions

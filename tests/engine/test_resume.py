@@ -107,7 +107,7 @@ def interrupt_at(monkeypatch, owner, name, call):
 def test_ctrl_c_while(finished, tmp_path, monkeypatch, moment, call):
     """Each moment stops soon, in order, and nothing is lost."""
     import medvl.engine.run
-    from medvl.datasets.phantom import Phantom
+    from medvl.datasets.phantom.dataset import Phantom
     from medvl.engine.trainable import Trainable
 
     owner, name = {

@@ -5,7 +5,7 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import DataError
 from medvl.models.tokenizer import Tokenizer
 from medvl.runs.hashing import pseudonym
@@ -16,7 +16,7 @@ PLUGIN = """
 import medvl
 import numpy as np
 import pyarrow as pa
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 
 
 class ByImage(Phantom):

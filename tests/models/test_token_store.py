@@ -5,7 +5,7 @@ import pytest
 from medvl.data.cache import cache_folder
 from medvl.data.study_table import open_table
 from medvl.data.texts import TextRule, Texts
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.models import token_store
 from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer, nominal_wordpiece, train_wordpiece

@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from medvl.data.dataset import PATIENT, STUDY, VIEW
-from medvl.datasets.chexpert_cells import KEYS, LABELS
-from medvl.datasets.chexpert_layout import FOLDERS, TRAIN, VALID
+from medvl.datasets.chexpert.cells import KEYS, LABELS
+from medvl.datasets.chexpert.layout import FOLDERS, TRAIN, VALID
 from medvl.datasets.fakes.chexpert_labels import BLANK, fourteen_labels
 from medvl.datasets.fakes.image_writers import write_picture
 from medvl.datasets.fakes.people import ages_and_sexes
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import ConfigError
 
 RESOLUTION, HEIGHT = 160, 136  # pixels; the official images are not square either

@@ -8,8 +8,8 @@ import pyarrow.compute as pc
 
 from medvl.data.dataset import LABEL_PREFIX
 from medvl.data.patients import patients_of
-from medvl.datasets.chexpert_cells import LABELS
-from medvl.datasets.phantom_cases import LABELS as DRAWN
+from medvl.datasets.chexpert.cells import LABELS
+from medvl.datasets.phantom.cases import LABELS as DRAWN
 
 BLANK = 2  # stands for null beside -1, 0, 1
 _OPACITIES = ("Lung Lesion", "Edema", "Consolidation", "Pneumonia", "Atelectasis")

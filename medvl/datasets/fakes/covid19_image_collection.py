@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any, Literal
 
 from medvl.data.dataset import LABEL_PREFIX, PATIENT, STUDY, VIEW
-from medvl.datasets.covid19_metadata import IMAGES
+from medvl.datasets.covid19_image_collection.metadata import IMAGES
 from medvl.datasets.fakes.image_writers import write_picture
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 
 Row = dict[str, Any]
 Release = Literal["april", "final"]

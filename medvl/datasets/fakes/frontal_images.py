@@ -10,8 +10,8 @@ import pyarrow.compute as pc
 from PIL import Image
 
 from medvl.data.dataset import VIEW
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_render import LATERAL
+from medvl.datasets.phantom.dataset import Phantom
+from medvl.datasets.phantom.render import LATERAL
 
 RESOLUTION = 256  # of the drawn radiographs; a format that fixes another size has them enlarged
 

@@ -16,8 +16,8 @@ from medvl.data.patients import codes_of, patients_of
 from medvl.datasets.fakes.chexpert_labels import BLANK, fourteen_labels
 from medvl.datasets.fakes.image_writers import write_dicom, write_picture
 from medvl.datasets.fakes.mimic_cxr_reports import FORMS, SAID, write_report
-from medvl.datasets.mimic_cxr import LABELS
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.mimic_cxr.dataset import LABELS
+from medvl.datasets.phantom.dataset import Phantom
 
 RESOLUTION = 128
 JPG, DICOM = Path("mimic-cxr-jpg", "2.0.0"), Path("mimic-cxr", "2.0.0")

@@ -9,8 +9,8 @@ from PIL import Image
 
 from medvl.datasets.fakes.image_writers import write_picture
 from medvl.datasets.fakes.nlm_tuberculosis import Case, draw_cases, reading_of
-from medvl.datasets.montgomery import MASK_FOLDER, Montgomery
-from medvl.datasets.nlm_tuberculosis import IMAGES, READINGS
+from medvl.datasets.tuberculosis.montgomery import MASK_FOLDER, Montgomery
+from medvl.datasets.tuberculosis.release import IMAGES, READINGS
 
 TWELVE_BITS = 16  # what 8 bits are multiplied with
 

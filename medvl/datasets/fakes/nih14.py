@@ -9,8 +9,8 @@ from medvl.data.dataset import BOXES, LABEL_PREFIX, PATIENT, VIEW
 from medvl.datasets.fakes.frontal_images import draw_frontal
 from medvl.datasets.fakes.image_writers import write_picture
 from medvl.datasets.fakes.people import ages_and_sexes
-from medvl.datasets.nih14_cells import BOX_SPELLINGS, LABELS, NOTHING, SIDE
-from medvl.datasets.nih14_layout import BOX_LIST, INDEXES, TEST_LIST, TRAIN_VAL_LIST
+from medvl.datasets.nih14.cells import BOX_SPELLINGS, LABELS, NOTHING, SIDE
+from medvl.datasets.nih14.layout import BOX_LIST, INDEXES, TEST_LIST, TRAIN_VAL_LIST
 from medvl.errors import ConfigError
 
 LEAST_PATIENTS = 5  # a patient for each list

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 
 from medvl.datasets.fakes.image_writers import write_dicom, write_picture
 from medvl.datasets.fakes.openi_reports import Picture, Report, draw_reports
-from medvl.datasets.openi_sources import (
+from medvl.datasets.openi.sources import (
     ANNOTATION,
     HEADERS,
     IMAGES,

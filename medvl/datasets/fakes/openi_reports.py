@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from medvl.data.dataset import LABEL_PREFIX, SPLITS, TEXT_PREFIX
-from medvl.datasets.openi_xml import SECTIONS
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_cases import LABELS, draw_studies
-from medvl.datasets.phantom_render import LATERAL, VIEWS, draw_scene, render
+from medvl.datasets.openi.xml import SECTIONS
+from medvl.datasets.phantom.cases import LABELS, draw_studies
+from medvl.datasets.phantom.dataset import Phantom
+from medvl.datasets.phantom.render import LATERAL, VIEWS, draw_scene, render
 
 RESOLUTION = 128
 CHUNK = 8  # radiographs drawn at once

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from medvl.datasets.phantom_cases import draw_studies
+from medvl.datasets.phantom.cases import draw_studies
 
 
 def ages_and_sexes(patients: int, seed: int) -> list[tuple[int, str]]:

@@ -11,8 +11,8 @@ from typing import Any
 from medvl.data.dataset import BOXES, LABEL_PREFIX, PATIENT, VIEW
 from medvl.datasets.fakes.frontal_images import draw_frontal, enlarge
 from medvl.datasets.fakes.image_writers import write_dicom
-from medvl.datasets.rsna_pneumonia import TEST, TRAIN
-from medvl.datasets.rsna_tables import CLASS_INFO, CLASSES, HEADERS, LABELS, MAPPING, SIDE
+from medvl.datasets.rsna_pneumonia.dataset import TEST, TRAIN
+from medvl.datasets.rsna_pneumonia.tables import CLASS_INFO, CLASSES, HEADERS, LABELS, MAPPING, SIDE
 
 OPACITIES = ("Pneumonia", "Consolidation")  # what a reader of the challenge would have drawn a box around
 TEST_EVERY, VAL_EVERY = 8, 9  # among the images; most are for training

@@ -6,8 +6,8 @@ from pathlib import Path
 
 from medvl.datasets.fakes.image_writers import write_picture
 from medvl.datasets.fakes.nlm_tuberculosis import Case, draw_cases, reading_of
-from medvl.datasets.nlm_tuberculosis import IMAGES, READINGS
-from medvl.datasets.shenzhen import Shenzhen
+from medvl.datasets.tuberculosis.release import IMAGES, READINGS
+from medvl.datasets.tuberculosis.shenzhen import Shenzhen
 
 MODES = ("P", "RGB", "L")
 

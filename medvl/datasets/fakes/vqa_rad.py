@@ -9,10 +9,10 @@ from typing import Any
 
 from medvl.data.dataset import IMAGE, QUESTIONS, VIEW
 from medvl.datasets.fakes.image_writers import write_picture
-from medvl.datasets.phantom import Phantom
-from medvl.datasets.phantom_render import LATERAL
-from medvl.datasets.vqa_rad import IMAGE_FOLDER
-from medvl.datasets.vqa_rad_items import QUESTIONS_FILE
+from medvl.datasets.phantom.dataset import Phantom
+from medvl.datasets.phantom.render import LATERAL
+from medvl.datasets.vqa_rad.dataset import IMAGE_FOLDER
+from medvl.datasets.vqa_rad.items import QUESTIONS_FILE
 
 RESOLUTION = 128
 FEWEST = 3  # patients, so that every trap has an image

@@ -6,7 +6,7 @@ import pytest
 
 from medvl.data.lints.label_words import SAMPLE, labels_said_in_text, sampled, words_of
 from medvl.data.texts import TextRule, Texts
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 
 
 def texts(said, marked, label="Pleural Effusion"):

@@ -11,7 +11,7 @@ from medvl.data.lints.patient_sides import patients_on_two_sides
 from medvl.data.lints.suite import before_reading, splits_as_they_are
 from medvl.data.lints.undefined import undefined_metrics
 from medvl.data.selection import Selection
-from medvl.datasets.phantom import Phantom
+from medvl.datasets.phantom.dataset import Phantom
 from medvl.errors import ConfigError, DataError
 
 TABLE = pa.table({"patient": ["ann", "ann", "bob", "bob"], "split": ["train", "test", "val", "val"]})

@@ -1,0 +1,1 @@
+"""CheXpert as Stanford distributes it; `dataset` is the way in."""

@@ -1,0 +1,1 @@
+"""The COVID-19 Image Data Collection; `dataset` is the way in."""

@@ -1,0 +1,1 @@
+"""MIMIC-CXR as PhysioNet distributes it; `dataset` is the way in."""

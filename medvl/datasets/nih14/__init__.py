@@ -1,0 +1,1 @@
+"""NIH ChestX-ray14 as its owner distributes it; `dataset` is the way in."""

@@ -1,0 +1,1 @@
+"""The built-in phantom: patients, reports and radiographs from no file at all; `dataset` is the way in."""

@@ -1,0 +1,1 @@
+"""The RSNA Pneumonia Detection Challenge; `dataset` is the way in."""

@@ -1,0 +1,1 @@
+"""VQA-RAD: questions about radiographs; `dataset` is the way in."""
