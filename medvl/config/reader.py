@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from medvl.config.component import Component
-from medvl.config.schema import Mismatch, Parameter, convert, parameters_of, spell
+from medvl.config.schema import Mismatch, Parameter, convert, expanded, parameters_of, spell
 from medvl.config.source import KeyPath, Tree, value_at
 from medvl.errors import UnknownName, unknown
 from medvl.plugins import Plugins
@@ -63,7 +63,11 @@ class ComponentReader:
             self.problem((*path, "lr_scale"), f"expected a factor above 0 of the learning rate, found {scale!r}")
             return None
         if init is not None and init.startswith((".", "~")):
-            init = str((self.tree.origin((*path, "init")).folder / Path(init).expanduser()).resolve())
+            try:
+                init = str((self.tree.origin((*path, "init")).folder / expanded(init)).resolve())
+            except Mismatch as error:
+                self.problem((*path, "init"), f"{error}, found {init!r}")
+                return None
         return {"init": init, "lr_scale": float(scale)}
 
     def parameters(

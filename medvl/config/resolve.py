@@ -12,7 +12,7 @@ from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, apply_overrid
 from medvl.config.reader import ComponentReader
 from medvl.config.schema import parameters_of, spell
 from medvl.config.sections import Budget, Stop
-from medvl.config.source import KeyPath, Tree, resolve_references, spell_path, value_at
+from medvl.config.source import KeyPath, Tree, refuse_nul, resolve_references, spell_path, value_at
 from medvl.data.selection import Selection
 from medvl.errors import ConfigError
 from medvl.plugins import Plugins
@@ -30,6 +30,7 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
     for text in overrides:
         apply_override(tree, text)
     tree.values = resolve_references(tree)
+    refuse_nul(tree, tree.values, ())
     return tree
 
 

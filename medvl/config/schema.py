@@ -157,11 +157,23 @@ def _convert_sequence(value: Any, annotation: Any, folder: Path) -> Any:
     return tuple(made) if get_origin(annotation) is tuple else made
 
 
+def expanded(path: str | Path) -> Path:
+    """A path with `~` written out.
+
+    Raises:
+        Mismatch: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise Mismatch("expected a path; this machine has no such user") from error
+
+
 def _convert_plain(value: Any, annotation: Any, folder: Path) -> Any:
     if annotation is float and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if annotation is Path and isinstance(value, str | Path):
-        path = Path(value).expanduser()
+        path = expanded(value)
         return path if path.is_absolute() else (folder / path).resolve()
     if annotation is str and isinstance(value, str):
         return str((folder / value).resolve()) if value.startswith(("./", "../")) else value

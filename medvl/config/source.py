@@ -111,6 +111,21 @@ def resolve_references(tree: Tree) -> dict[str, Any]:
         raise ConfigError(f"{tree.place(path)}: {str(error).splitlines()[0].lower()}") from None
 
 
+def refuse_nul(tree: Tree, value: Any, path: KeyPath) -> None:
+    """Refuse texts that hold the character NUL, wherever they stand: no path or name can.
+
+    Raises:
+        ConfigError: names the first.
+    """
+    if isinstance(value, str) and "\0" in value:
+        raise ConfigError(
+            f"{tree.place(path)}: {value!r} holds the character NUL, which no path or name can. remove it"
+        )
+    parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, part in parts:
+        refuse_nul(tree, part, (*path, key))
+
+
 def _note_lines(node: yaml.Node, path: KeyPath, tree: Tree, shown: str, folder: Path) -> None:
     children: list[tuple[str | int, int, yaml.Node]] = []
     if isinstance(node, yaml.MappingNode):

@@ -198,6 +198,16 @@ VALUES = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("runs", "\0"), ("plugins", "['\0.py']"), ("runs", "~nobody9"), ("finetune.image.init", "~nobody9")],
+)
+def test_what_no_path_can_be_is_refused(two_stages, key, value):
+    with pytest.raises(ConfigError, match="NUL|no such user"):
+        tree = read_tree(two_stages, (f"{key}={value}",))
+        resolve(tree, Plugins(*plugin_requests(tree)))
+
+
 @settings(max_examples=150, deadline=None)
 @given(st.lists(st.tuples(st.lists(KEYS, min_size=1, max_size=5).map(".".join), VALUES), min_size=1, max_size=3))
 def test_whatever_is_typed_gives_an_experiment_or_a_config_error(two_stages, overrides):
