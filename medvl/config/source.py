@@ -118,9 +118,7 @@ def refuse_nul(tree: Tree, value: Any, path: KeyPath) -> None:
         ConfigError: names the first.
     """
     if isinstance(value, str) and "\0" in value:
-        raise ConfigError(
-            f"{tree.place(path)}: {value!r} holds the character NUL, which no path or name can. remove it"
-        )
+        raise ConfigError(f"{tree.place(path)}: {value!r} holds the character NUL, which no name can. remove it")
     parts = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
     for key, part in parts:
         refuse_nul(tree, part, (*path, key))

@@ -203,7 +203,7 @@ VALUES = st.one_of(
     [("runs", "\0"), ("plugins", "['\0.py']"), ("runs", "~nobody9"), ("finetune.image.init", "~nobody9")],
 )
 def test_what_no_path_can_be_is_refused(two_stages, key, value):
-    with pytest.raises(ConfigError, match="NUL|no such user"):
+    with pytest.raises(ConfigError, match=r"NUL|no such user"):
         tree = read_tree(two_stages, (f"{key}={value}",))
         resolve(tree, Plugins(*plugin_requests(tree)))
 
