@@ -128,7 +128,7 @@ def decibels(image: np.ndarray, exact: np.ndarray) -> float:
 
 
 class Listed(ImageFiles):
-    """A folder's images, each listed often enough that a store has work; another one for each call."""
+    """A folder's images, each listed often enough that a store has work; numbered, so that each has a store."""
 
     numbers = count()
 
@@ -142,7 +142,8 @@ class Listed(ImageFiles):
         return (self.number,)
 
     def build_table(self):
-        return pa.table({"image": [self.names[place % len(self.names)] for place in range(self.images)]})
+        names = [self.names[place % len(self.names)] for place in range(self.images)]
+        return pa.table({"image": names, "patient": names, "study": names, "view": ["PA"] * self.images})
 
 
 def images_per_second(workers: int, settings: argparse.Namespace, folder: Path, names: list[str]) -> float:
@@ -150,7 +151,7 @@ def images_per_second(workers: int, settings: argparse.Namespace, folder: Path, 
     start = time.perf_counter()
     build_store(
         dataset, dataset.table().column("image"), side=settings.side, fit="crop",
-        folder=folder / "stores", workers=workers,
+        folder=folder / f"stores-{dataset.number}", workers=workers,
     )  # fmt: skip
     return dataset.images / (time.perf_counter() - start)
 
