@@ -99,7 +99,7 @@ class Workbench:
 
 def _views(plugins: Plugins, objective: dict[str, Any]) -> list[str]:
     """The views that an objective reads, or where it is a sum of others, those that they read."""
-    terms = objective.get("terms", {}).values()
+    terms = (objective.get("terms") or {}).values()
     if terms:
         return [view for term in terms for view in _views(plugins, {"name": term} if isinstance(term, str) else term)]
     return list(plugins.get("objective", objective["name"]).load().views)  # type: ignore[attr-defined]
