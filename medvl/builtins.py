@@ -46,8 +46,12 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_loss("bce", "medvl.losses.bce:BinaryCrossEntropy")
     registry.register_loss("info_nce", "medvl.losses.info_nce:InfoNCE")
+    registry.register_loss("clip", "medvl.losses.clip:CLIPLoss")
+    registry.register_loss("nt_xent", "medvl.losses.nt_xent:NTXent")
+    registry.register_loss("vicreg", "medvl.losses.vicreg:VICReg")
 
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
+    registry.register_objective("total", "medvl.objectives.total:Total")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
 

@@ -5,13 +5,24 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_PUBLIC = {"BinaryCrossEntropy": "medvl.losses.bce", "InfoNCE": "medvl.losses.info_nce"}
+_PUBLIC = {
+    "BinaryCrossEntropy": "medvl.losses.bce",
+    "CLIPLoss": "medvl.losses.clip",
+    "InfoNCE": "medvl.losses.info_nce",
+    "NTXent": "medvl.losses.nt_xent",
+    "VICReg": "medvl.losses.vicreg",
+    "both_ways": "medvl.losses.clip",
+    "full_precision": "medvl.losses.info_nce",
+}
 
-__all__ = ["BinaryCrossEntropy", "InfoNCE"]
+__all__ = ["BinaryCrossEntropy", "CLIPLoss", "InfoNCE", "NTXent", "VICReg", "both_ways", "full_precision"]
 
 if TYPE_CHECKING:
     from medvl.losses.bce import BinaryCrossEntropy
-    from medvl.losses.info_nce import InfoNCE
+    from medvl.losses.clip import CLIPLoss, both_ways
+    from medvl.losses.info_nce import InfoNCE, full_precision
+    from medvl.losses.nt_xent import NTXent
+    from medvl.losses.vicreg import VICReg
 
 
 def __getattr__(name: str) -> Any:

@@ -43,6 +43,7 @@ class BertEncoder(TextEncoder):
         max_length: most tokens of a text, [CLS] and [SEP] included; at most `positions`.
         dropout: rate in [0, 1) after embeddings, sub-layers and attention; None keeps the model's own (BERT: 0.1).
         pool: what `pooled` is: the last layer at [CLS], the mean of real tokens, or BERT's tanh pooler.
+        frozen_layers: so many of the lowest layers keep the weights that they start with; embeddings do train.
         expected: least share of tensors that the weights must cover, in [0, 1].
 
     Attributes:
@@ -71,6 +72,7 @@ class BertEncoder(TextEncoder):
         max_length: int = 128,
         dropout: float | None = None,
         pool: Literal["cls", "mean", "pooler"] = "cls",
+        frozen_layers: int = 0,
         expected: float = 0.95,
     ) -> None:
         super().__init__()
@@ -92,6 +94,7 @@ class BertEncoder(TextEncoder):
         self.pooling = pool
         self.capabilities = frozenset({"joint"} if hugging_face.takes_embeddings(self.transformer) else ())
         self._check(model or "a random BERT")
+        self._freeze(frozen_layers)
         self.coverage = self._load(model or weights, weights, prefix, expected)
 
     def forward(self, ids: Tensor, mask: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
@@ -168,6 +171,14 @@ class BertEncoder(TextEncoder):
         coverage = load_weights(self.transformer, state, source=source, expected=expected)
         log.info(coverage.summary())
         return coverage
+
+    def _freeze(self, count: int) -> None:
+        """Take the lowest layers out of training. They have no state but their parameters."""
+        layers = hugging_face.layers(self.transformer)
+        if not 0 <= count <= len(layers):
+            raise ConfigError(f"frozen_layers must lie between 0 and the {len(layers)} layers there are, not {count}")
+        for layer in layers[:count]:
+            layer.requires_grad_(False)
 
     def _check(self, name: str) -> None:
         if self.tokenizer.max_length > self.positions:

@@ -98,6 +98,13 @@ def positions(transformer: PreTrainedModel) -> int:
     return transformer.config.max_position_embeddings - (0 if padding is None else padding + 1)
 
 
+def layers(transformer: PreTrainedModel) -> nn.ModuleList:
+    """A model's layers, lowest first, wherever its architecture keeps them."""
+    count = transformer.config.num_hidden_layers
+    lists = [part for part in transformer.modules() if isinstance(part, nn.ModuleList) and len(part) == count]
+    return lists[0] if lists else nn.ModuleList()
+
+
 def tokenizer(folder: Path, max_length: int) -> Tokenizer:
     """A model's own tokenizer.
 

@@ -54,7 +54,7 @@ class Workbench:
         Raises:
             ConfigError: what `medvl check` would say.
         """
-        views = plugins.get("objective", objective["name"]).load().views  # type: ignore[attr-defined]
+        views = _views(plugins, objective)
         stage = {
             "data": {"name": "phantom", "patients": 8, "text": "indication"},
             "views": {name: {"name": "plain", "size": SIZE} for name in (*views, "image")},
@@ -95,6 +95,14 @@ class Workbench:
             labels = self.stage.selection.chosen_labels(build_dataset(self.stage).labels)
             batch["labels"] = torch.randint(0, 2, (rows, len(labels)), generator=random).float()
         return batch
+
+
+def _views(plugins: Plugins, objective: dict[str, Any]) -> list[str]:
+    """The views that an objective reads, or where it is a sum of others, those that they read."""
+    terms = (objective.get("terms") or {}).values()
+    if terms:
+        return [view for term in terms for view in _views(plugins, {"name": term} if isinstance(term, str) else term)]
+    return list(plugins.get("objective", objective["name"]).load().views)  # type: ignore[attr-defined]
 
 
 def train(trainable: Trainable, batches: list[Batch], lr: float = 1e-3) -> list[float]:

@@ -324,3 +324,24 @@ def test_a_weights_file_needs_its_tokenizer(tmp_path):
     save_weights(small(), tmp_path / "text.safetensors")
     with pytest.raises(WeightsError, match=r"no tokenizer\.json beside"):
         small(weights=str(tmp_path / "text.safetensors"))
+
+
+def test_frozen_layers_keep_their_weights_and_the_rest_trains():
+    encoder = small(frozen_layers=1)
+    frozen = [name for name, parameter in encoder.named_parameters() if not parameter.requires_grad]
+    assert frozen
+    assert all(name.startswith("transformer.encoder.layer.0.") for name in frozen)
+    before = {name: value.clone() for name, value in encoder.state_dict().items()}
+    optimizer = torch.optim.AdamW(encoder.parameters(), lr=0.1)
+    encoder.train()(*encode(encoder, TEXTS[:3]))["pooled"].square().sum().backward()
+    optimizer.step()
+    moved = {name for name, value in encoder.state_dict().items() if not torch.equal(value, before[name])}
+    assert not moved & set(frozen)
+    assert "transformer.embeddings.word_embeddings.weight" in moved
+    assert any(name.startswith("transformer.encoder.layer.1.") for name in moved)
+
+
+@pytest.mark.parametrize("count", [-1, 3])
+def test_more_frozen_layers_than_there_are_layers_are_refused(count):
+    with pytest.raises(ConfigError, match="between 0 and the 2 layers there are"):
+        small(frozen_layers=count)

@@ -9,6 +9,31 @@ class TestMoCo(ObjectiveSuite):
     lowers = False  # its own keys become its negatives
 
 
+class TestCLIP(ObjectiveSuite):
+    name = "clip"
+    parameters = {"dim": 16}
+
+
+class TestReleasedCLIP(ObjectiveSuite):
+    name = "clip"
+    parameters = {"dim": 16, "preset": "released"}
+
+
+class TestConVIRT(ObjectiveSuite):
+    name = "convirt"
+    parameters = {"dim": 16}
+
+
+class TestSimCLR(ObjectiveSuite):
+    name = "simclr"
+    parameters = {"hidden": 32, "dim": 16}
+
+
+class TestVICReg(ObjectiveSuite):
+    name = "vicreg"
+    parameters = {"dim": 64}
+
+
 class TestMultilabel(ObjectiveSuite):
     name = "multilabel"
 

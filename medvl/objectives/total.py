@@ -1,0 +1,118 @@
+"""A weighted sum of objectives over shared encoders: joint methods need no class of their own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Annotated
+
+from torch import Tensor, nn
+
+from medvl.config.schema import Slot
+from medvl.errors import ConfigError, nearest
+from medvl.models.base import Batch, Model
+from medvl.objectives.base import Objective
+
+
+class Total(Objective):
+    """Sums any objectives, each with its weight, over the encoders and the fusion of one model.
+
+    SLIP (Mu 2022, section 3) is the total of a language-image term and a self-supervised one. Each term reads its own
+    views and keeps its own heads and queues; terms that name the same view or field share it. Losses are named
+    `TERM.LOSS`, and what a term exports beside the model's own slots `TERM.EXPORT`.
+
+    Args:
+        terms: objectives by name; a name is letters, digits and underscores.
+        weights: factor of a term's losses, at least 0; 1 where it is left out.
+
+    Raises:
+        ConfigError: no terms, a name that cannot be one, a weight of no term or below 0, or two terms that predict
+            the same thing.
+    """
+
+    def __init__(
+        self, *, terms: Annotated[dict[str, Objective], Slot("objective")], weights: dict[str, float] | None = None
+    ) -> None:
+        super().__init__()
+        weights = weights or {}
+        _check(terms, weights)
+        self.terms = nn.ModuleDict(terms)
+        self.weights = {name: weights.get(name, 1.0) for name in terms}
+        each = list(terms.values())
+        # of this total alone: the terms of another read other views
+        self.views = _merged(term.views for term in each)  # type: ignore[misc]
+        self.reads = _merged(term.reads for term in each)  # type: ignore[misc]
+        self.predicts = _merged(term.predicts for term in each)  # type: ignore[misc]
+        self.needs = _merged(term.needs for term in each)
+        slots = _merged(tuple(term.requires) for term in each)
+        self.requires = {  # type: ignore[misc]
+            slot: _merged(term.requires.get(slot, ()) for term in each) for slot in slots
+        }
+
+    def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Every term's losses times its weight."""
+        return {
+            f"{name}.{loss}": self.weights[name] * value
+            for name, term in self.terms.items()
+            for loss, value in term(model, batch).items()
+        }
+
+    def before_step(self, model: Model) -> None:
+        """That of every term, in order."""
+        for term in self._each():
+            term.before_step(model)
+
+    def after_step(self, model: Model) -> None:
+        """That of every term, in order."""
+        for term in self._each():
+            term.after_step(model)
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """What all terms that predict give."""
+        return {
+            name: value for term in self._each() if term.predicts for name, value in term.predict(model, batch).items()
+        }
+
+    def exports(self, model: Model) -> dict[str, nn.Module]:
+        """The model's slots, and under `TERM.NAME` what else each term exports."""
+        slots = super().exports(model)
+        own = {
+            f"{name}.{export}": module
+            for name, term in zip(self.terms, self._each(), strict=True)
+            for export, module in term.exports(model).items()
+            if module is not slots.get(export)
+        }
+        return slots | own
+
+    def _each(self) -> list[Objective]:
+        return list(self.terms.values())  # type: ignore[arg-type]  # a ModuleDict forgets what it holds
+
+
+def _merged(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:
+    """All of them, once each, in order."""
+    return tuple(dict.fromkeys(name for part in names for name in part))
+
+
+def _check(terms: dict[str, Objective], weights: dict[str, float]) -> None:
+    problems = []
+    if not terms:
+        problems.append("objective 'total' needs terms, e.g. terms: {first: {name: moco}, second: {name: multilabel}}")
+    taken = dir(nn.ModuleDict)  # torch stores terms as attributes
+    for name in terms:
+        if not name.isidentifier() or name in taken:
+            problems.append(f"'{name}' cannot be a term's name: take letters, digits and underscores, e.g. {name}_term")
+    for name, weight in weights.items():
+        if name not in terms:
+            problems.append(f"weights: no term is called '{name}'.{nearest(name, terms)} terms: {', '.join(terms)}")
+        elif weight < 0:
+            problems.append(f"weights: that of '{name}' must be at least 0, not {weight}")
+    predicted: dict[str, str] = {}
+    for name, term in terms.items():
+        for prediction in term.predicts:
+            first = predicted.setdefault(prediction, name)
+            if first != name:
+                problems.append(
+                    f"terms '{first}' and '{name}' both predict {prediction}, and evaluators could not tell which. "
+                    "keep one of them"
+                )
+    if problems:
+        raise ConfigError(problems)
