@@ -1,16 +1,23 @@
-"""Standard losses, as modules with keyword parameters. Public: plugins import from here. Loaded on first use."""
+"""Standard losses, as modules with keyword parameters or as functions. Plugins import from here. Loaded on first use."""
 
 from __future__ import annotations
 
 import importlib
 from typing import TYPE_CHECKING, Any
 
-_PUBLIC = {"BinaryCrossEntropy": "medvl.losses.bce", "InfoNCE": "medvl.losses.info_nce"}
+_PUBLIC = {
+    "BinaryCrossEntropy": "medvl.losses.bce",
+    "InfoNCE": "medvl.losses.info_nce",
+    "chunked_clip": "medvl.losses.chunked_contrast",
+    "chunked_info_nce": "medvl.losses.chunked_contrast",
+    "chunked_nt_xent": "medvl.losses.chunked_contrast",
+}
 
-__all__ = ["BinaryCrossEntropy", "InfoNCE"]
+__all__ = ["BinaryCrossEntropy", "InfoNCE", "chunked_clip", "chunked_info_nce", "chunked_nt_xent"]
 
 if TYPE_CHECKING:
     from medvl.losses.bce import BinaryCrossEntropy
+    from medvl.losses.chunked_contrast import chunked_clip, chunked_info_nce, chunked_nt_xent
     from medvl.losses.info_nce import InfoNCE
 
 
