@@ -1,4 +1,4 @@
-"""Standard losses, as modules with keyword parameters or as functions. Plugins import from here. Loaded on first use."""
+"""Standard losses, as modules with keyword parameters or as functions. Plugins import from here; loaded late."""
 
 from __future__ import annotations
 
