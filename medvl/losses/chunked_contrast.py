@@ -3,9 +3,8 @@
 The plain formulas hold a matrix of all similarities, and autograd more of that size. Here a process scores its own
 cases (rows) against those of all processes (columns, from `medvl.gather_with_gradient`), some rows at a time, and takes
 each part's gradient before it drops the part. Values and gradients are the plain formulas', and so is the number of
-matrix products in a direction; memory is `chunk` times the columns. Meant for batches whose matrix is what fills the
-device, above some thousands of cases; below, one plain matrix is faster, the more so for CLIP, whose two directions
-share it.
+matrix products in a direction (CLIP's two directions, which may share a plain matrix, take one each); memory is `chunk`
+times the columns. On a CPU that is also faster for thousands of cases, because a part stays in the cache.
 """
 
 from __future__ import annotations
