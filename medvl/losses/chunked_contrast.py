@@ -141,7 +141,7 @@ class _CrossEntropy(torch.autograd.Function):
         return total
 
     @staticmethod
-    @torch.autograd.function.once_differentiable  # type: ignore[untyped-decorator]
+    @torch.autograd.function.once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         to_rows, to_columns, to_scale = ctx.saved_tensors
         return gradient * to_rows, gradient * to_columns, gradient * to_scale, None, None, None

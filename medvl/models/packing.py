@@ -70,8 +70,10 @@ class PackedTexts:
         asked = self.lengths if len(query) == len(key) else [1] * len(self.lengths)
         texts = zip(query.split(asked), key.split(self.lengths), value.split(self.lengths), strict=True)
         found = [
-            F.scaled_dot_product_attention(*(_by_head(part[None], heads) for part in text), dropout_p=dropout)
-            for text in texts
+            F.scaled_dot_product_attention(
+                _by_head(q[None], heads), _by_head(k[None], heads), _by_head(v[None], heads), dropout_p=dropout
+            )
+            for q, k, v in texts
         ]
         return torch.cat(found, dim=2).transpose(1, 2).reshape(query.shape)
 
@@ -79,7 +81,9 @@ class PackedTexts:
         first_only = len(query) != len(key)
         asking = query[:, None] if first_only else self._spread(query)  # (B, 1 or longest, D)
         found = F.scaled_dot_product_attention(
-            *(_by_head(part, heads) for part in (asking, self._spread(key), self._spread(value))),
+            _by_head(asking, heads),
+            _by_head(self._spread(key), heads),
+            _by_head(self._spread(value), heads),
             attn_mask=self._real,
             dropout_p=dropout,
         )
