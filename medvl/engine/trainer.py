@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from medvl.config.sections import Budget, Stop
+from medvl.engine.cached_gradient import backward_compared
 from medvl.engine.checkpoint import save_best, save_checkpoint
 from medvl.engine.interrupt import Interrupted, InterruptGuard
 from medvl.engine.optimizers import Optimization
@@ -116,13 +117,10 @@ class Trainer:
     def _step(self, micro_batches: list[Batch]) -> None:
         self.rate = self.optimization.set_step(self.progress.step)
         self.raw.objective.before_step(self.raw.model)
-        for index, batch in enumerate(micro_batches):
-            last = index == len(micro_batches) - 1
-            with self.fabric.no_backward_sync(self.trainable, enabled=not last):
-                losses = self.trainable(batch)
-                total = torch.stack(list(losses.values())).sum() / len(micro_batches)
-                self.fabric.backward(total)
-            self._accumulate(losses, len(micro_batches))
+        if self.raw.objective.compares and len(micro_batches) > 1:
+            self._accumulate(backward_compared(self.fabric, self.raw, micro_batches), 1)
+        else:
+            self._backward(micro_batches)
         if self.budget.clip_norm is not None:
             self.fabric.clip_gradients(
                 self.trainable, self.optimizer, max_norm=self.budget.clip_norm, error_if_nonfinite=False
@@ -133,6 +131,15 @@ class Trainer:
         self.progress.step += 1
         self._summed += 1
         self.reporter.advance(1)
+
+    def _backward(self, micro_batches: list[Batch]) -> None:
+        for index, batch in enumerate(micro_batches):
+            last = index == len(micro_batches) - 1
+            with self.fabric.no_backward_sync(self.trainable, enabled=not last):
+                losses = self.trainable(batch)
+                total = torch.stack(list(losses.values())).sum() / len(micro_batches)
+                self.fabric.backward(total)
+            self._accumulate(losses, len(micro_batches))
 
     def _accumulate(self, losses: dict[str, Tensor], parts: int) -> None:
         """Sums stay on the device until the next log."""

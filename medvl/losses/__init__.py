@@ -1,4 +1,4 @@
-"""Standard losses, as modules with keyword parameters. Public: plugins import from here. Loaded on first use."""
+"""Standard losses, as modules with keyword parameters or as functions. Plugins import from here; loaded late."""
 
 from __future__ import annotations
 
@@ -12,13 +12,28 @@ _PUBLIC = {
     "NTXent": "medvl.losses.nt_xent",
     "VICReg": "medvl.losses.vicreg",
     "both_ways": "medvl.losses.clip",
+    "chunked_clip": "medvl.losses.chunked_contrast",
+    "chunked_info_nce": "medvl.losses.chunked_contrast",
+    "chunked_nt_xent": "medvl.losses.chunked_contrast",
     "full_precision": "medvl.losses.info_nce",
 }
 
-__all__ = ["BinaryCrossEntropy", "CLIPLoss", "InfoNCE", "NTXent", "VICReg", "both_ways", "full_precision"]
+__all__ = [
+    "BinaryCrossEntropy",
+    "CLIPLoss",
+    "InfoNCE",
+    "NTXent",
+    "VICReg",
+    "both_ways",
+    "chunked_clip",
+    "chunked_info_nce",
+    "chunked_nt_xent",
+    "full_precision",
+]
 
 if TYPE_CHECKING:
     from medvl.losses.bce import BinaryCrossEntropy
+    from medvl.losses.chunked_contrast import chunked_clip, chunked_info_nce, chunked_nt_xent
     from medvl.losses.clip import CLIPLoss, both_ways
     from medvl.losses.info_nce import InfoNCE, full_precision
     from medvl.losses.nt_xent import NTXent

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from medvl.errors import ConfigError, WeightsError
-from medvl.models import hugging_face
+from medvl.models import hugging_face, packing
 from medvl.models.base import TextEncoder
 from medvl.models.masks import as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
@@ -98,14 +98,16 @@ class BertEncoder(TextEncoder):
         self.coverage = self._load(model or weights, weights, prefix, expected)
 
     def forward(self, ids: Tensor, mask: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
-        """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
+        """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D).
+
+        What stands in `tokens` at padding means nothing.
+        """
+        if packing.packs(self.transformer) and ids.device.type != "meta":
+            return self._packed(ids, mask, needs)
         # transformers reads a two-dimensional mask back from the device to see whether all of it is true
         allow = as_attention_mask(mask) if "joint" in self.capabilities else mask.long()
         tokens = self.transformer(input_ids=ids, attention_mask=allow).last_hidden_state  # (B, T, D)
-        found = {"tokens": tokens} if "tokens" in needs else {}
-        if "pooled" in needs:
-            found["pooled"] = self._pooled(tokens, mask)
-        return found
+        return self._wanted(tokens, mask, needs)
 
     def embed(self, ids: Tensor) -> Tensor:
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
@@ -123,6 +125,20 @@ class BertEncoder(TextEncoder):
     def pool(self, tokens: Tensor) -> Tensor:
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""
         return self.transformer.pooler(tokens)
+
+    def _packed(self, ids: Tensor, mask: Tensor, needs: Collection[str]) -> dict[str, Tensor]:
+        """Like `forward`, over real tokens only; tokens are 0 at padding."""
+        texts = packing.PackedTexts(mask)
+        if "tokens" in needs or self.pooling == "mean":
+            return self._wanted(texts.unpack(packing.encode(self.transformer, ids, texts)), mask, needs)
+        first = packing.encode(self.transformer, ids, texts, first_only=True)[:, None]  # (B, 1, D)
+        return self._wanted(first, mask, needs)
+
+    def _wanted(self, tokens: Tensor, mask: Tensor, needs: Collection[str]) -> dict[str, Tensor]:
+        found = {"tokens": tokens} if "tokens" in needs else {}
+        if "pooled" in needs:
+            found["pooled"] = self._pooled(tokens, mask)
+        return found
 
     def _pooled(self, tokens: Tensor, mask: Tensor) -> Tensor:
         if self.pooling == "cls":

@@ -21,6 +21,8 @@ class Objective(nn.Module):
         needs: features it asks of the model.
         requires: capabilities of a slot, e.g. {"image": ("masked_tokens",)}.
         predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
+        compares: the loss compares the cases of a batch with each other, so micro-batches alone would not do; such an
+            objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
     """
 
     views: ClassVar[tuple[str, ...]] = ("image",)
@@ -28,9 +30,20 @@ class Objective(nn.Module):
     needs: tuple[str, ...] = ()
     requires: ClassVar[dict[str, tuple[str, ...]]] = {}
     predicts: ClassVar[tuple[str, ...]] = ()
+    compares: ClassVar[bool] = False
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses; the stage minimises their sum."""
+        if not self.compares:
+            raise NotImplementedError
+        return self.compare(self.embed(model, batch))
+
+    def embed(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """What is compared, (B, ...) each: it depends on a case alone, and calling it twice changes nothing."""
+        raise NotImplementedError
+
+    def compare(self, embedded: dict[str, Tensor]) -> dict[str, Tensor]:
+        """Named scalar losses of embedded cases, of one batch or of several end to end."""
         raise NotImplementedError
 
     def before_step(self, model: Model) -> None:
