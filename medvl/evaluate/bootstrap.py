@@ -11,6 +11,7 @@ import numpy as np
 BLOCK_BYTES = 64 * 2**20  # of the weights that exist at any one time
 GROUP = 64  # replicates drawn before they are turned into columns
 
+IntervalRule = Literal["linear", "ranks"]
 Prediction = TypeVar("Prediction")
 Weighted = Callable[[np.ndarray], np.ndarray]  # weights (N, B) -> the metric of each replicate (B,)
 
@@ -56,7 +57,7 @@ def _draw(codes: np.ndarray, numbers: range, seed: int) -> np.ndarray:
 
 
 def percentile_interval(
-    values: np.ndarray, confidence: float = 0.95, rule: Literal["linear", "ranks"] = "linear"
+    values: np.ndarray, confidence: float = 0.95, rule: IntervalRule = "linear"
 ) -> tuple[float, float]:
     """Percentile interval of replicates (Efron and Tibshirani, 1993, chapter 13).
 
