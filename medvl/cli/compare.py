@@ -19,7 +19,7 @@ METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
 @click.option("--split", default="test", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1, True, True), default=0.5, show_default=True)
 @click.option("--unit", type=click.Choice(["patient", "case"]), default="patient", show_default=True)
-@click.option("--replicates", type=click.IntRange(1), default=1000, show_default=True)
+@click.option("--replicates", type=click.IntRange(1), default=2000, show_default=True)
 @click.option("--confidence", type=click.FloatRange(0, 1, True, True), default=0.95, show_default=True)
 @click.option("--rule", type=click.Choice(["linear", "ranks"]), default="linear", show_default=True,
               help="How the percentile interval is read off the replicates; ranks is MoCo-CXR's.")  # fmt: skip
@@ -42,6 +42,7 @@ def command(
 ) -> None:
     """One table for each run after the first, and one picture of all."""
     from medvl.evaluate.compare import compare_findings
+    from medvl.evaluate.measures import MEASURES
     from medvl.runs.comparison import comparison_table, read_run, same_cases, short_names
     from medvl.runs.curves import write_figure
     from medvl.runs.forest import plot_forest
@@ -64,6 +65,6 @@ def command(
         table.show()
         table.write(out, f"{metric}-{split}" + (f"-{number}" if len(others) > 1 else ""))
     picture = out / f"{metric}-{split}.png"
-    title = f"{metric.upper() if metric in ('auroc', 'auprc', 'f1') else metric} on {split}"
+    title = f"{MEASURES[metric].title} on {split}"
     write_figure(plot_forest(comparisons, baseline, metric, title=title), picture)
     click.echo(f"tables and picture: {out} ({picture.name})")

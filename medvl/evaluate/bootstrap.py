@@ -120,10 +120,12 @@ def paired_difference(
     Returns:
         The difference on all cases; its interval; and p (`difference_of`).
     """
-    drawn = []
-    for prepared in (metric(a), metric(b)):
-        drawn.append(replicated(lambda weights, of=prepared: of(weights)[None], codes, replicates, seed))
-    return difference_of(drawn[0].point[0] - drawn[1].point[0], drawn[0].draws[0] - drawn[1].draws[0], confidence)
+
+    def alone(of: Weighted) -> Weighted:
+        return lambda weights: of(weights)[None]  # (1, B)
+
+    of_a, of_b = (replicated(alone(metric(each)), codes, replicates, seed) for each in (a, b))
+    return difference_of(of_a.point[0] - of_b.point[0], of_a.draws[0] - of_b.draws[0], confidence)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,6 +16,8 @@ from medvl.evaluate.holm import holm
 from medvl.evaluate.measures import Judged, names
 from medvl.evaluate.medvill_test import REPLICATES as MEDVILL_REPLICATES
 from medvl.evaluate.medvill_test import medvill_t_test
+
+SIGNIFICANT = 0.05
 
 
 @dataclass(frozen=True)
@@ -89,7 +92,7 @@ def compare_findings(
     adjusted = np.append(np.full(averages, np.nan), holm(np.array([each.p for each in differences[averages:]])))
     values = zip(of_a.point.tolist(), of_b.point.tolist(), differences, adjusted.tolist(), medvill, strict=True)
     metrics = dict(zip(names(measure, labels), (Compared(*each) for each in values), strict=True))
-    return Comparison(metrics, int(codes.max()) + 1, a.notes())
+    return Comparison(metrics, int(codes.max()) + 1, a.notes() + _too_few(replicates, int(a.defined.sum())))
 
 
 def compare(
@@ -107,6 +110,17 @@ def compare(
         cases_a, cases_b, labels, replicates=replicates, unit=unit, confidence=confidence, seed=seed
     )
     return found.metrics["auroc_macro"].difference
+
+
+def _too_few(replicates: int, findings: int) -> list[str]:
+    """A sentence where no difference, however large, could be significant."""
+    smallest = findings * 2 / (replicates + 1)
+    if smallest < SIGNIFICANT:
+        return []
+    return [
+        f"with {replicates} replicates and {findings} findings no adjusted p can be below {smallest:.2f}. "
+        f"draw at least {math.ceil(2 * findings / SIGNIFICANT)}"
+    ]
 
 
 def _aligned(cases_a: Cases, cases_b: Cases, labels: tuple[str, ...]) -> tuple[Answers, Answers, np.ndarray]:

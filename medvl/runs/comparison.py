@@ -79,7 +79,7 @@ def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
                 f"runs '{first}' and '{name}' predicted different findings and cannot be compared. only one of them "
                 f"has: {differing}"
             )
-        columns = [run.labels.index(label) for label in reference.labels]
+        columns = np.array([run.labels.index(label) for label in reference.labels])
         order = np.ix_(ordered[name], columns)
         fields, outputs = {"labels": run.cases.fields["labels"][order]}, {"logits": run.cases.outputs["logits"][order]}
         found[name] = replace(

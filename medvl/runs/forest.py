@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from medvl.evaluate.compare import Comparison
+from medvl.evaluate.compare import SIGNIFICANT, Comparison
 from medvl.evaluate.measures import MEASURES
 from medvl.runs.comparison import shown, spelled
 from medvl.runs.curves import COLOURS, FAINT, INK, OTHER_COLOUR
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 SERIES = (COLOURS["train"], COLOURS["val"], COLOURS["test"], OTHER_COLOUR)
-SIGNIFICANT = 0.05
 
 
 def plot_forest(comparisons: Mapping[str, Comparison], baseline: str, measure: str, *, title: str = "") -> Figure:

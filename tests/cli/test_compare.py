@@ -78,6 +78,7 @@ def test_three_runs_give_two_tables_and_one_picture(finished, tmp_path):
     output = medvl("compare", *runs, "--metric", "brier", "--replicates", 20, "--out", "here")
     assert "Brier score: one minus base (below 0 is better)" in output
     assert "Brier score: three minus base" in output
+    assert "no adjusted p can be below 0.19. draw at least 80" in " ".join(output.split())
     assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
         "brier-test-1.csv", "brier-test-1.md", "brier-test-2.csv", "brier-test-2.md", "brier-test.png",
     ]  # fmt: skip
