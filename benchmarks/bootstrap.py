@@ -18,7 +18,6 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from medvl.evaluate.auroc import RankedScores
 from medvl.evaluate.bootstrap import replicate_weights
 
-
 METRICS = {
     "auroc": (RankedScores.auroc, roc_auc_score),
     "auprc": (RankedScores.average_precision, average_precision_score),

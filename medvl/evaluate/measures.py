@@ -9,7 +9,7 @@ from functools import cached_property
 import numpy as np
 
 from medvl.evaluate.answers import Answers
-from medvl.evaluate.auroc import RankedScores
+from medvl.evaluate.auroc import RankedScores, auroc
 from medvl.evaluate.bootstrap import mean_defined
 from medvl.evaluate.f1 import count
 from medvl.evaluate.sums import weighted_sums
@@ -57,6 +57,8 @@ class Judged:
 
     def auroc(self, weights: np.ndarray) -> Scores:
         """Area under the ROC curve."""
+        if weights.shape[1] == 1 and (weights == 1).all():  # each case once, as in validation: two sorts are faster
+            return self._plain_auroc()
         each = np.array([scores.auroc(weights) for scores in self._ranked])
         return Scores(each.reshape(-1, weights.shape[1]), self._pooled.auroc(weights), {})
 
@@ -95,6 +97,12 @@ class Judged:
             in_bin = bins[:, k, None] == np.arange(CALIBRATION_BINS)
             gaps[k] = weighted_sums(in_bin * errors[:, k, None], weights)
         return self._shares(np.abs(gaps).sum(axis=1), np.abs(gaps.sum(axis=0)).sum(axis=0), weights)
+
+    def _plain_auroc(self) -> Scores:
+        positive, logits, known = self._answers.positive, self._answers.logits, self._answers.known
+        columns = zip(positive.T, logits.T, known.T, strict=True)
+        each = [auroc(labels[there], scores[there]) for labels, scores, there in columns]
+        return Scores(np.array(each).reshape(-1, 1), np.array([auroc(positive[known], logits[known])]), {})
 
     @cached_property
     def _ranked(self) -> list[RankedScores]:
