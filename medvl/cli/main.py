@@ -19,6 +19,7 @@ VERBS = {
     "fits": "List what can go into a model slot of an experiment.",
     "plugins": "List the plugins, and why a broken one is broken.",
     "predict": "Findings of images, by a finished run.",
+    "compare": "Differences between finished runs on the same cases: paired bootstrap, forest plot.",
     "data": "Look after datasets: doctor, prepare, stats, verify, fake.",
 }
 

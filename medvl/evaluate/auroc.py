@@ -1,4 +1,4 @@
-"""The area under the ROC curve, plain and over many case weights at once, exact with ties."""
+"""The areas under the ROC and the precision-recall curve over many case weights at once, exact with ties."""
 
 from __future__ import annotations
 
@@ -90,6 +90,55 @@ class RankedScores:
             negative += negative_here
         total = positive * negative
         return np.divide(concordant, total, out=np.full(replicates, np.nan), where=total > 0)
+
+    def average_precision(self, weights: np.ndarray) -> np.ndarray:
+        """Area under the precision-recall curve as the sum of (recall gained) x precision, as in scikit-learn.
+
+        It falls with the prevalence: chance is the share of positives, not one half (Davis and Goadrich, 2006).
+
+        Args:
+            weights: (N, R).
+
+        Returns:
+            (R,) float64, NaN where one side has no weight.
+        """
+        replicates = weights.shape[1]
+        buffer = np.empty((BIN, replicates), _exact_dtype(weights))
+        area, positive, called = np.zeros((3, replicates))
+        for part in reversed(self._bins):  # from the highest score down: what is called positive grows
+            in_bin = self._tied_precision if part.tied else self._ranked_precision
+            gained, positive_here, called_here = in_bin(part, weights, buffer, positive, called)
+            area += gained
+            positive += positive_here
+            called += called_here
+        defined = (positive > 0) & (called > positive)
+        return np.divide(area, positive, out=np.full(replicates, np.nan), where=defined)
+
+    def _ranked_precision(
+        self, part: _Bin, weights: np.ndarray, buffer: np.ndarray, positive: np.ndarray, called: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Per replicate: sum of positives x precision at their score, weight of positives, weight of all in the bin."""
+        gathered = buffer[: part.stop - part.start]
+        gathered[...] = weights[self._cases[part.start : part.stop]]
+        split = part.middle - part.start
+        reached = (self._scores[part.start : part.stop] >= self._scores[part.start : part.middle, None]).astype(
+            buffer.dtype
+        )  # (P, P + Q): what is called at each positive's score
+        hits = positive + reached[:, :split] @ gathered[:split]  # (P, R) float64
+        calls = called + reached @ gathered
+        gained = np.divide(hits, calls, out=np.zeros_like(hits), where=calls > 0)
+        gained *= gathered[:split]
+        here = gathered[:split].sum(axis=0, dtype=np.float64)
+        return gained.sum(axis=0), here, here + gathered[split:].sum(axis=0, dtype=np.float64)
+
+    def _tied_precision(
+        self, part: _Bin, weights: np.ndarray, _buffer: np.ndarray, positive: np.ndarray, called: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The same for one long tie, which is called as a whole."""
+        here = _sum_rows(weights, self._cases[part.start : part.middle])
+        calls = here + _sum_rows(weights, self._cases[part.middle : part.stop])
+        precision = np.divide(positive + here, called + calls, out=np.zeros_like(here), where=called + calls > 0)
+        return here * precision, here, calls
 
     def _ranked(self, part: _Bin, weights: np.ndarray, buffer: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Per replicate: weight of concordant pairs within the bin, of its positives, of its negatives."""

@@ -11,8 +11,9 @@ import numpy as np
 BLOCK_BYTES = 64 * 2**20  # of the weights that exist at any one time
 GROUP = 64  # replicates drawn before they are turned into columns
 
+IntervalRule = Literal["linear", "ranks"]
 Prediction = TypeVar("Prediction")
-Weighted = Callable[[np.ndarray], np.ndarray]  # weights (N, B) -> the metric of each replicate (B,)
+Weighted = Callable[[np.ndarray], np.ndarray]  # weights (N, B) -> a metric of each replicate (B,), or M of them (M, B)
 
 
 def clusters(patients: np.ndarray, unit: Literal["patient", "case"]) -> np.ndarray:
@@ -56,7 +57,7 @@ def _draw(codes: np.ndarray, numbers: range, seed: int) -> np.ndarray:
 
 
 def percentile_interval(
-    values: np.ndarray, confidence: float = 0.95, rule: Literal["linear", "ranks"] = "linear"
+    values: np.ndarray, confidence: float = 0.95, rule: IntervalRule = "linear"
 ) -> tuple[float, float]:
     """Percentile interval of replicates (Efron and Tibshirani, 1993, chapter 13).
 
@@ -117,15 +118,56 @@ def paired_difference(
         seed: of the draws.
 
     Returns:
-        The difference on all cases; its interval; and p = twice the smaller share of replicates on either side of
-        zero, no smaller than 2 / (replicates + 1) (Efron and Tibshirani, 1993, section 15.4).
+        The difference on all cases; its interval; and p (`difference_of`).
     """
-    of_a, of_b = metric(a), metric(b)
-    all_cases = np.ones((len(codes), 1), np.uint8)
-    drawn = [of_a(weights) - of_b(weights) for weights in replicate_weights(codes, replicates, seed)]
-    differences = np.concatenate(drawn) if drawn else np.empty(0)
-    differences = differences[~np.isnan(differences)]
-    low, high = percentile_interval(differences, confidence)
-    smaller = min((differences <= 0).sum(), (differences >= 0).sum())
-    p = min(1.0, 2 * (smaller + 1) / (len(differences) + 1)) if len(differences) else float("nan")
-    return Difference(float((of_a(all_cases) - of_b(all_cases))[0]), low, high, float(p))
+
+    def alone(of: Weighted) -> Weighted:
+        return lambda weights: of(weights)[None]  # (1, B)
+
+    of_a, of_b = (replicated(alone(metric(each)), codes, replicates, seed) for each in (a, b))
+    return difference_of(of_a.point[0] - of_b.point[0], of_a.draws[0] - of_b.draws[0], confidence)
+
+
+@dataclass(frozen=True)
+class Replicated:
+    """M metrics on all cases, (M,), and in each of R replicates, (M, R)."""
+
+    point: np.ndarray
+    draws: np.ndarray
+
+
+def replicated(metrics: Weighted, codes: np.ndarray, replicates: int, seed: int) -> Replicated:
+    """M metrics on all cases and in every replicate; equal (codes, replicates, seed) are the same draws.
+
+    Args:
+        metrics: from weights (N, B) to values (M, B).
+        codes: (N,) what is resampled (`clusters`).
+        replicates: R, number of draws.
+        seed: of the draws.
+    """
+    point = metrics(np.ones((len(codes), 1), np.uint8))
+    blocks = [metrics(weights) for weights in replicate_weights(codes, replicates, seed)]
+    return Replicated(point[:, 0], np.concatenate(blocks, axis=1) if blocks else np.empty((len(point), 0)))
+
+
+def difference_of(
+    point: float, draws: np.ndarray, confidence: float = 0.95, rule: IntervalRule = "linear"
+) -> Difference:
+    """Interval and significance of a difference from its replicates.
+
+    Args:
+        point: the difference on all cases.
+        draws: (R,) its paired replicates; NaN (undefined in that draw) are left out.
+        confidence: of the percentile interval.
+        rule: as in `percentile_interval`.
+
+    Returns:
+        With p = twice the smaller share of replicates on either side of zero, no smaller than 2 / (R + 1) (Efron and
+        Tibshirani, 1993, section 15.4); NaN where the difference is undefined.
+    """
+    draws = draws[~np.isnan(draws)]
+    if np.isnan(point) or not len(draws):
+        return Difference(float(point), float("nan"), float("nan"), float("nan"))
+    low, high = percentile_interval(draws, confidence, rule)
+    smaller = min((draws <= 0).sum(), (draws >= 0).sum())
+    return Difference(float(point), low, high, float(min(1.0, 2 * (smaller + 1) / (len(draws) + 1))))

@@ -2,15 +2,97 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 
 from medvl.errors import DataError
 from medvl.evaluate.answers import Answers
-from medvl.evaluate.auroc import RankedScores
 from medvl.evaluate.base import Cases
-from medvl.evaluate.bootstrap import Difference, Weighted, clusters, mean_defined, paired_difference
+from medvl.evaluate.bootstrap import Difference, IntervalRule, Replicated, clusters, difference_of, replicated
+from medvl.evaluate.holm import holm
+from medvl.evaluate.measures import Judged, names
+from medvl.evaluate.medvill_test import REPLICATES as MEDVILL_REPLICATES
+from medvl.evaluate.medvill_test import medvill_t_test
+
+SIGNIFICANT = 0.05
+
+
+@dataclass(frozen=True)
+class Compared:
+    """One metric of two models.
+
+    Attributes:
+        a, b: its value of each.
+        difference: `a` minus `b`, with interval and p.
+        adjusted: p by Holm's correction over the findings; NaN for averages, which are no part of that family.
+        medvill: p of MedViLL's t-test on the first 30 replicates (`medvill_t_test`).
+    """
+
+    a: float
+    b: float
+    difference: Difference
+    adjusted: float
+    medvill: float
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two models, metric by metric (`auroc_macro`, ..., `auroc/Edema`), what was resampled, and what to know of it."""
+
+    metrics: dict[str, Compared]
+    units: int
+    notes: list[str]
+
+
+def compare_findings(
+    cases_a: Cases,
+    cases_b: Cases,
+    labels: tuple[str, ...],
+    *,
+    measure: str = "auroc",
+    threshold: float = 0.5,
+    replicates: int = 1000,
+    unit: Literal["patient", "case"] = "patient",
+    confidence: float = 0.95,
+    rule: IntervalRule = "linear",
+    seed: int = 0,
+) -> Comparison:
+    """One measure of `a` minus that of `b`: averages and findings, by a bootstrap that draws the same cases for both.
+
+    Args:
+        cases_a, cases_b: predictions of two models for the same rows, in any order.
+        labels: names of the K findings; those without positive or negative cases are undefined and in no macro mean.
+        measure: one of `medvl.evaluate.measures.MEASURES`.
+        threshold, replicates, unit, confidence, rule, seed: as in `Multilabel`.
+
+    Raises:
+        DataError: the two do not hold the same rows with the same labels, or no finding is defined.
+    """
+    a, b, patients = _aligned(cases_a, cases_b, labels)
+    codes = clusters(patients, unit)
+    logit_threshold = float(np.log(threshold / (1 - threshold)))
+
+    def replicates_of(answers: Answers) -> Replicated:
+        judged = Judged(answers, logit_threshold)
+        return replicated(lambda weights: judged.measure(measure, weights).rows(), codes, replicates, seed)
+
+    of_a, of_b = replicates_of(a), replicates_of(b)
+    differences = [
+        difference_of(one - other, draws, confidence, rule)
+        for one, other, draws in zip(of_a.point, of_b.point, of_a.draws - of_b.draws, strict=True)
+    ]
+    medvill = [
+        medvill_t_test(one[:MEDVILL_REPLICATES], other[:MEDVILL_REPLICATES])
+        for one, other in zip(of_a.draws, of_b.draws, strict=True)
+    ]
+    averages = len(differences) - len(labels)
+    adjusted = np.append(np.full(averages, np.nan), holm(np.array([each.p for each in differences[averages:]])))
+    values = zip(of_a.point.tolist(), of_b.point.tolist(), differences, adjusted.tolist(), medvill, strict=True)
+    metrics = dict(zip(names(measure, labels), (Compared(*each) for each in values), strict=True))
+    return Comparison(metrics, int(codes.max()) + 1, a.notes() + _too_few(replicates, int(a.defined.sum())))
 
 
 def compare(
@@ -23,48 +105,51 @@ def compare(
     confidence: float = 0.95,
     seed: int = 0,
 ) -> Difference:
-    """Macro AUROC of `a` minus that of `b`, by a bootstrap that draws the same cases for both.
+    """Macro AUROC of `a` minus that of `b`; arguments and errors as in `compare_findings`."""
+    found = compare_findings(
+        cases_a, cases_b, labels, replicates=replicates, unit=unit, confidence=confidence, seed=seed
+    )
+    return found.metrics["auroc_macro"].difference
 
-    Args:
-        cases_a, cases_b: predictions of two models for the same rows, in any order.
-        labels: names of the K findings; those without positive or negative cases are left out.
-        replicates, unit, confidence, seed: as in `Multilabel`.
 
-    Raises:
-        DataError: the two do not hold the same rows with the same labels, or their macro AUROC is undefined.
-    """
-    order_a, order_b = np.argsort(cases_a.rows), np.argsort(cases_b.rows)
-    if not np.array_equal(cases_a.rows[order_a], cases_b.rows[order_b]):
+def _too_few(replicates: int, findings: int) -> list[str]:
+    """A sentence where no difference, however large, could be significant."""
+    smallest = findings * 2 / (replicates + 1)
+    if smallest < SIGNIFICANT:
+        return []
+    return [
+        f"with {replicates} replicates and {findings} findings no adjusted p can be below {smallest:.2f}. "
+        f"draw at least {math.ceil(2 * findings / SIGNIFICANT)}"
+    ]
+
+
+def _aligned(cases_a: Cases, cases_b: Cases, labels: tuple[str, ...]) -> tuple[Answers, Answers, np.ndarray]:
+    """Both models' answers, and the patients (N,), in the order of the rows."""
+    ordered_a, ordered_b = _in_order(cases_a), _in_order(cases_b)
+    if not np.array_equal(ordered_a.rows, ordered_b.rows):
         shared = len(np.intersect1d(cases_a.rows, cases_b.rows))
         raise DataError(
             f"predictions for different cases cannot be compared: {len(cases_a.rows)} and {len(cases_b.rows)} cases, "
             f"{shared} in common. predict the same split of the same data with both models"
         )
-    a, b = Answers.of(cases_a, labels), Answers.of(cases_b, labels)
-    known, positive = a.known[order_a], a.positive[order_a]
-    if not (np.array_equal(known, b.known[order_b]) and np.array_equal(positive, b.positive[order_b])):
+    a, b = Answers.of(ordered_a, labels), Answers.of(ordered_b, labels)
+    if not (np.array_equal(a.known, b.known) and np.array_equal(a.positive, b.positive)):
         raise DataError(
             "predictions with different labels for the same cases cannot be compared. use one label policy for both"
         )
     if not (a.finite and b.finite and a.defined.any()):
         raise DataError(
-            "macro AUROC cannot be compared: it is undefined. look for logits that are not numbers, and for a finding "
-            "with both positive and negative cases"
+            "these predictions cannot be compared: every metric is undefined. look for logits that are not numbers, "
+            "and for a finding with both positive and negative cases"
         )
+    return a, b, ordered_a.patients
 
-    def macro_auroc(logits: np.ndarray) -> Weighted:
-        ranked = [
-            RankedScores(positive[known[:, k], k], logits[known[:, k], k], np.flatnonzero(known[:, k]))
-            for k in np.flatnonzero(a.defined)
-        ]
-        return lambda weights: mean_defined(np.array([scores.auroc(weights) for scores in ranked]))
 
-    return paired_difference(
-        macro_auroc,
-        a.logits[order_a],
-        b.logits[order_b],
-        codes=clusters(cases_a.patients[order_a], unit),
-        replicates=replicates,
-        confidence=confidence,
-        seed=seed,
+def _in_order(cases: Cases) -> Cases:
+    order = np.argsort(cases.rows)
+    return Cases(
+        cases.rows[order],
+        cases.patients[order],
+        {"labels": np.asarray(cases.fields["labels"])[order]},
+        {"logits": np.asarray(cases.outputs["logits"])[order]},
     )

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-CHUNK = 4096  # cases per matrix product
+from medvl.evaluate.sums import weighted_sums
 
 
 @dataclass(frozen=True)
@@ -46,12 +46,7 @@ def count(positive: np.ndarray, called: np.ndarray, known: np.ndarray, weights: 
         Counts of (K, R) float64, over known labels only.
     """
     decisions = np.hstack([positive & called & known, ~positive & called & known, positive & ~called & known])
-    total = np.zeros((decisions.shape[1], weights.shape[1]))
-    dtype = np.float32 if weights.dtype == np.uint8 else np.float64  # a chunk of bytes sums exactly in float32
-    for start in range(0, len(weights), CHUNK):
-        rows = slice(start, start + CHUNK)
-        total += decisions[rows].T.astype(dtype) @ weights[rows].astype(dtype)
-    return Counts(*np.split(total, 3))
+    return Counts(*np.split(weighted_sums(decisions, weights), 3))
 
 
 def ratio(above: np.ndarray, below: np.ndarray) -> np.ndarray:

@@ -66,6 +66,41 @@ def test_golden_interval(stem):
         assert percentile_interval(np.arange(float(number)), level, rule="ranks") == tuple(ranks.tolist())
 
 
+def repeated(rows, cases):
+    """(N, R) weights of replicates that are given as drawn rows (R, N)."""
+    return np.stack([np.bincount(row, minlength=cases) for row in rows], axis=1).astype(np.uint8)
+
+
+@pytest.mark.parametrize("stem", ["moco_cxr_bootstrap"])
+def test_golden_replicates_and_centres(stem):
+    """Replicates from the authors' own draws: one model, the mean over models, and the paired difference."""
+    fixture = golden(stem)
+    inputs = {name: tensor.numpy() for name, tensor in fixture.part("in").items()}
+    outputs = {name: tensor.numpy() for name, tensor in fixture.part("out").items()}
+    labels = inputs["labels"] == 1
+
+    def aurocs(models, rows):
+        weights = repeated(rows, len(labels))
+        found = [
+            [RankedScores(labels[:, k], one[:, k]).auroc(weights) for k in range(labels.shape[1])] for one in models
+        ]
+        return np.array(found).transpose(0, 2, 1)  # (M, R, K)
+
+    a, b, rows, paired = (inputs[name] for name in ("scores_a", "scores_b", "sample_ids", "diff_sample_ids"))
+    found = {
+        "single": aurocs(a[:1], rows[::2])[0],
+        "mean": aurocs(a, rows[1::2]).mean(axis=0),
+        "diff": (aurocs(a, paired) - aurocs(b, paired)).mean(axis=0),
+    }
+    tolerance = fixture.meta["suggested_tolerance"]
+    for kind, values in found.items():
+        np.testing.assert_allclose(values, outputs[f"{kind}_replicates"], rtol=0, atol=tolerance["replicates"])
+        for column, (low, centre, high) in zip(values.T, outputs[f"{kind}_ci"], strict=True):
+            interval = percentile_interval(column, fixture.config["level"], rule="ranks")
+            expected = pytest.approx((low, centre, high), abs=tolerance["ci"] * (1 + 1e-6))
+            assert (interval[0], column.mean(), interval[1]) == expected
+
+
 def test_interval_of_an_auroc_covers_the_truth():
     """Two unit normals one apart: AUROC = Phi(1 / sqrt 2). 95 % intervals of 120 samples must mostly hold it."""
     truth = 0.5 * (1 + math.erf(0.5))

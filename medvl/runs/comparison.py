@@ -1,0 +1,135 @@
+"""Runs beside each other: the same cases of each, and the table of their differences."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from medvl.errors import DataError, nearest
+from medvl.evaluate.base import Cases
+from medvl.evaluate.bootstrap import Difference
+from medvl.evaluate.compare import Comparison
+from medvl.evaluate.measures import MEASURES
+from medvl.runs.folder import find_stage, predictions_file
+from medvl.runs.predictions import Predictions, read_predictions
+from medvl.runs.tables import Table
+
+WHY_NOT_MEDVILL = (
+    "t-test: MedViLL's, on 30 bootstrap replicates of each run. its p shrinks as replicates grow, since it takes each "
+    "for a new patient; trust the p beside it"
+)
+
+
+def short_names(runs: Sequence[Path]) -> list[str]:
+    """Each path's last parts, as many as tell them all apart."""
+    parts = [path.resolve().parts for path in runs]
+    for length in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-length:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    raise DataError(f"'{runs[0]}' is given twice or is the same folder as another. give different runs")
+
+
+def read_run(run: Path, split: str) -> Predictions:
+    """The per-case predictions of a run's split.
+
+    Raises:
+        DataError: the run has not predicted that split, or predicted something other than findings.
+    """
+    folder = find_stage(run)
+    path = folder / predictions_file(split)
+    if not path.is_file():
+        there = sorted(file.stem for file in path.parent.glob("*.parquet"))
+        known = f"{nearest(split, there)} it has: {', '.join(there) or 'none'}"
+        raise DataError(f"'{folder}' holds no predictions of split '{split}'.{known}. choose with --split")
+    found = read_predictions(path)
+    for kind, held in (("labels", found.cases.fields), ("logits", found.cases.outputs)):
+        if kind not in held:
+            raise DataError(f"'{path}' holds no {kind} of findings, which a comparison is made from")
+    return found
+
+
+def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
+    """The cases of each run in one order, with equal row numbers for equal images and the first run's findings.
+
+    Rows of the study table are no identity: two runs may have read differently filtered tables. The hash of the image
+    is one, and the order within the table where an image stands in several rows.
+
+    Raises:
+        DataError: the runs hold different cases, or different findings.
+    """
+    first, reference = next(iter(runs.items()))
+    ordered = {name: np.lexsort((run.cases.rows, run.keys)) for name, run in runs.items()}
+    keys = reference.keys[ordered[first]]
+    found = {}
+    for name, run in runs.items():
+        if not np.array_equal(run.keys[ordered[name]], keys):
+            raise DataError(
+                f"runs '{first}' and '{name}' predicted different cases and cannot be compared: {len(keys)} and "
+                f"{len(run.keys)} cases, {len(np.intersect1d(keys, run.keys))} images in common. give runs on the same "
+                "split of the same data, drawn with the same seed"
+            )
+        if set(run.labels) != set(reference.labels):
+            differing = ", ".join(sorted(set(run.labels) ^ set(reference.labels)))
+            raise DataError(
+                f"runs '{first}' and '{name}' predicted different findings and cannot be compared. only one of them "
+                f"has: {differing}"
+            )
+        columns = np.array([run.labels.index(label) for label in reference.labels])
+        order = np.ix_(ordered[name], columns)
+        fields, outputs = {"labels": run.cases.fields["labels"][order]}, {"logits": run.cases.outputs["logits"][order]}
+        found[name] = replace(
+            run.cases, rows=np.arange(len(keys)), patients=run.cases.patients[ordered[name]], fields=fields,
+            outputs=outputs,
+        )  # fmt: skip
+    return found
+
+
+def comparison_table(
+    comparison: Comparison, run: str, baseline: str, measure: str, notes: Sequence[str], medvill: bool = False
+) -> Table:
+    """Every metric of both runs, the difference with its interval, p, and p adjusted over the findings.
+
+    Args:
+        comparison: of `compare_findings(run, baseline)`.
+        run, baseline: what they are called.
+        measure: what was compared.
+        notes: how, to stand below.
+        medvill: also show MedViLL's t-test, and say what is wrong with it.
+    """
+    columns = ["finding", run, baseline, "difference", "p", "p (Holm)", *(["t-test"] if medvill else [])]
+    rows = []
+    for name, each in comparison.metrics.items():
+        cells = [shown(name, measure), _number(each.a), _number(each.b), spelled(each.difference)]
+        cells += [_p(each.difference.p), _p(each.adjusted), *([_p(each.medvill)] if medvill else [])]
+        rows.append(cells)
+    kind = MEASURES[measure]
+    title = f"{kind.title}: {run} minus {baseline}" + (" (below 0 is better)" if kind.falls else "")
+    return Table(title, columns, rows, [*comparison.notes, *notes, *([WHY_NOT_MEDVILL] if medvill else [])])
+
+
+def shown(metric: str, measure: str) -> str:
+    """What a reader is shown for `auroc_macro` (macro) or `auroc/Edema` (Edema)."""
+    rest = metric.removeprefix(measure)
+    return rest[1:] if rest.startswith("/") else rest[1:].replace("_", " ")
+
+
+def spelled(difference: Difference) -> str:
+    """`+0.021 (+0.010 to +0.033)`, or a dash where undefined."""
+    if math.isnan(difference.low):
+        return "–"
+    return f"{difference.difference:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
+
+
+def _number(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.3f}"
+
+
+def _p(p: float) -> str:
+    if math.isnan(p):
+        return "–"
+    return "<0.001" if p < 0.001 else f"{p:.3f}"

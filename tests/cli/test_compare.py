@@ -1,0 +1,113 @@
+"""`medvl compare` on runs whose predictions are written here."""
+
+import csv
+import subprocess
+import sys
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from medvl.cli.compare import METRICS
+from medvl.data.dataset import IMAGE, PATIENT
+from medvl.evaluate.base import Cases
+from medvl.evaluate.measures import MEASURES
+from medvl.runs.folder import RESULTS, predictions_file
+from medvl.runs.manifest import Manifest
+from medvl.runs.predictions import write_predictions
+from tests.cli.test_verbs import medvl, typed
+
+LABELS = ("Edema", "Fracture", "Hernia")
+SIZE = 300
+
+
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.fixture
+def finished(tmp_path):
+    """A run's folder with test predictions; `better` moves the logits of Edema towards its labels."""
+
+    def make(name, better=0.0, first=0, reverse=False, labels=LABELS):
+        truth = (np.random.default_rng(0).random((SIZE, 3)) < [0.3, 0.4, 0]).astype(np.float32)  # Hernia: no positive
+        logits = np.random.default_rng(1).normal(size=truth.shape) + truth + [better, 0, 0] * truth
+        noise = 0.05 * np.random.default_rng(len(name)).normal(size=truth.shape)
+        ids = np.arange(first, first + SIZE)
+        order = slice(None, None, -1 if reverse else 1)
+        table = pa.table({IMAGE: [f"{i}.png" for i in ids[order]], PATIENT: [str(i // 2) for i in ids[order]]})
+        cases = Cases(
+            np.arange(SIZE), ids[order] // 2, {"labels": truth[order]},
+            {"logits": (logits + noise)[order].astype(np.float32)},
+        )  # fmt: skip
+        folder = tmp_path / "runs" / name / "finetune-0123"
+        (folder / "predictions").mkdir(parents=True)
+        manifest = Manifest(name, "finetune")
+        manifest.finish("complete", seconds=1.0, samples=1)
+        manifest.write(folder)
+        (folder / RESULTS).write_text("[]")
+        write_predictions(folder / predictions_file("test"), cases, table, labels)
+        return folder.parent
+
+    return make
+
+
+def row(output, finding):
+    (line,) = [line for line in output.splitlines() if line.split()[:1] == [finding]]
+    return line
+
+
+def test_a_better_run_is_found_whatever_the_order_of_its_cases(finished, tmp_path):
+    output = medvl("compare", finished("base"), finished("better", 1.0, reverse=True), "--replicates", 300, "--medvill")
+    assert "AUROC: better minus base" in output
+    edema, fracture = row(output, "Edema"), row(output, "Fracture")
+    assert "+0." in edema and "0.013" in edema  # p 2 / 301, times the two findings that are defined
+    assert float(fracture.split()[-2]) > 0.05
+    assert row(output, "Hernia").split()[1:] == ["–"] * 6
+    assert "Hernia: no positive case, undefined" in output
+    assert "300 paired draws of 150 patients" in output
+    assert "its p shrinks as replicates grow" in " ".join(output.split())
+    with (tmp_path / "comparison" / "auroc-test.csv").open() as file:
+        assert [line["finding"] for line in csv.DictReader(file)] == ["macro", "micro", *LABELS]
+    assert (tmp_path / "comparison" / "auroc-test.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_three_runs_give_two_tables_and_one_picture(finished, tmp_path):
+    runs = [finished("base"), finished("one", 0.5), finished("three", 1.0)]
+    output = medvl("compare", *runs, "--metric", "brier", "--replicates", 20, "--out", "here")
+    assert "Brier score: one minus base (below 0 is better)" in output
+    assert "Brier score: three minus base" in output
+    assert "no adjusted p can be below 0.19. draw at least 80" in " ".join(output.split())
+    assert sorted(path.name for path in (tmp_path / "here").iterdir()) == [
+        "brier-test-1.csv", "brier-test-1.md", "brier-test-2.csv", "brier-test-2.md", "brier-test.png",
+    ]  # fmt: skip
+
+
+def test_runs_that_cannot_be_compared_are_refused(finished, capsys):
+    base, moved = finished("base"), finished("moved", first=100)
+    _, error = typed(capsys, "compare", base, moved, code=1)
+    assert "'base' and 'moved' predicted different cases" in error and "200 images in common" in error
+    _, error = typed(capsys, "compare", base, finished("named", labels=("Edema", "Fracture", "Nodule")), code=1)
+    assert "different findings" in error and "Hernia, Nodule" in error
+    _, error = typed(capsys, "compare", base, moved, "--split", "tset", code=1)
+    assert "no predictions of split 'tset'. did you mean 'test'?" in error
+    _, error = typed(capsys, "compare", base, base, code=1)
+    assert "given twice" in error
+    _, error = typed(capsys, "compare", base, code=2)
+    assert "at least two runs" in error
+
+
+def test_every_measure_can_be_asked_for():
+    assert tuple(MEASURES) == METRICS
+
+
+def test_comparing_imports_no_torch(finished):
+    arguments = ["compare", str(finished("base")), str(finished("better", 1.0)), "--replicates", "5"]
+    code = (
+        "import sys\nfrom medvl.cli.main import main\n"
+        f"try:\n    main({arguments!r})\nexcept SystemExit as done:\n    assert not done.code\n"
+        "print('torch' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "False"
