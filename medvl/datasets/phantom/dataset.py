@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -59,6 +60,7 @@ class Phantom(Dataset):
     labels = LABELS
     sections = SECTIONS
     labels_from = ("findings", "impression")
+    smoke = MappingProxyType({"patients": 40, "resolution": 64})
 
     def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128, site: SiteName = "a"):
         problems = []
