@@ -78,7 +78,8 @@ class _Shrinker:
         evaluators = stage.get("evaluate")
         for index in range(len(evaluators) if isinstance(evaluators, list) else 0):
             self.component("evaluator", (*path, "evaluate", index))
-        self.budget((*path, "budget"))
+        if stage.get("budget") is not None or _trains(stage.get("protocol")):
+            self.budget((*path, "budget"))
 
     def data(self, path: KeyPath) -> None:
         """A tiny dataset with the same reader, and the selection that still fits it."""
@@ -152,7 +153,7 @@ class _Shrinker:
             self.put((*path, "warmup_steps"), 1)
 
     def budget(self, path: KeyPath) -> None:
-        written = value_at(self.tree.values, path)
+        written = value_at(self.tree.values, path) or {}
         if not isinstance(written, dict):
             return
         steps = written.get("steps")
@@ -210,6 +211,12 @@ class _Shrinker:
 
     def put(self, path: KeyPath, value: Any) -> None:
         put(self.tree, path, value, self.origin)
+
+
+def _trains(protocol: Any) -> bool:
+    """Whether a stage's protocol would give it a budget, were none written."""
+    name = protocol.get("name") if isinstance(protocol, dict) else protocol
+    return name is not None and name != "zero_shot"
 
 
 def _lowered(value: Any, declared: Any) -> Any:
