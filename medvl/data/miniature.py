@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import medvl
-from medvl.data.dataset import Dataset
 from medvl.files import write_text_atomic
 from medvl.lock import hold
 
@@ -37,16 +36,16 @@ def is_miniature(root: Path) -> bool:
     return any((folder / MARK).is_file() for folder in (root, *root.parents[:ABOVE]))
 
 
-def writer_of(dataset: type[Dataset]) -> Write | None:
+def writer_of(dataset: Any) -> Write | None:
     """The function that a dataset's class names as the writer of its miniature."""
-    if dataset.fake is None:
+    if getattr(dataset, "fake", None) is None:
         return None
     module, _, function = dataset.fake.partition(":")
     return getattr(importlib.import_module(module), function)
 
 
 def cached_miniature(
-    name: str, dataset: type[Dataset], folder: Path, *, patients: int, seed: int, like: Mapping[str, Any]
+    name: str, dataset: Any, folder: Path, *, patients: int, seed: int, like: Mapping[str, Any]
 ) -> dict[str, Any]:
     """The `data:` parameters that read a miniature below `folder`, which is written there where it is missing.
 
