@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -23,8 +25,10 @@ class Objective(nn.Module):
         predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
         compares: the loss compares the cases of a batch with each other, so micro-batches alone would not do; such an
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
+        smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
+    smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     views: ClassVar[tuple[str, ...]] = ("image",)
     reads: ClassVar[tuple[str, ...]] = ()
     needs: tuple[str, ...] = ()
