@@ -51,6 +51,8 @@ def backward_compared(fabric: Fabric, trainable: Trainable, micro_batches: list[
             embedded = objective.embed(model, batch)
         pairs = [(embedded[name], value.grad) for name, value in part.items() if value.grad is not None]
         learned = [(value, gradient) for value, gradient in pairs if value.requires_grad]
+        if not learned:  # what is embedded is frozen, and only the comparison has weights
+            continue
         fabric.backward(torch.stack([(value * gradient).sum() for value, gradient in learned]).sum())
     _average(trainable)
     return losses

@@ -51,8 +51,8 @@ class Predictor:
         folder = find_stage(run)
         tree = read_yaml(folder / CONFIG)
         for stage_values in tree.values["stages"].values():
-            for slot in stage_values["model"].values():
-                slot.pop("init", None)  # all weights come from the checkpoint
+            for component in (*stage_values["model"].values(), stage_values["objective"]):
+                component.pop("init", None)  # all weights come from the checkpoint
         files, required = plugin_requests(tree)
         stage = next(iter(resolve(tree, Plugins(files, required)).stages.values()))
         plan = check_stage(stage, {})
