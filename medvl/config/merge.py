@@ -16,7 +16,7 @@ ROOT_KEYS = (
     "medvl", "name", "extends", "seed", "plugins", "stages", "data_root", "runs", "device", "devices", "precision",
     "compile", "smoke", "assume", "report",
 )  # fmt: skip
-STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
+STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate", "seed", "protocol")
 MODEL_SLOTS = ("image", "text", "fusion")
 
 # a text of several sections is one rule, a paper's counts are one set: half of another would mean something else

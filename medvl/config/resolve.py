@@ -9,7 +9,7 @@ from typing import Any
 from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
 from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, apply_override, load_tree
-from medvl.config.reader import ComponentReader
+from medvl.config.reader import OBJECTIVE_KEYS, SLOT_KEYS, ComponentReader
 from medvl.config.schema import parameters_of, spell
 from medvl.config.sections import Budget, Stop
 from medvl.config.source import KeyPath, Tree, refuse_nul, resolve_references, spell_path, value_at
@@ -17,7 +17,7 @@ from medvl.data.selection import Selection
 from medvl.errors import ConfigError
 from medvl.plugins import Plugins
 
-REQUIRED_STAGE_KEYS = ("data", "model", "objective", "optim", "budget")
+REQUIRED_STAGE_KEYS = ("data", "model", "objective", "budget")
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
@@ -138,7 +138,8 @@ class _Resolver(ComponentReader):
             return None
         before = len(self.problems)
         self.known_keys(values, STAGE_KEYS, path, "key", "a stage")
-        for key in REQUIRED_STAGE_KEYS:
+        trains = value_at(values, ("budget", "steps")) != 0
+        for key in (*REQUIRED_STAGE_KEYS, *(("optim",) if trains else ())):
             if values.get(key) is None:
                 self.problem(path, f"stage '{name}' needs '{key}'")
         if not isinstance(values.get("model", {}), dict):
@@ -151,8 +152,9 @@ class _Resolver(ComponentReader):
             "selection": self._section(Selection, (*path, "data"), selection_values),
             "views": self.mapping("view", (*path, "views"), values.get("views") or {}),
             "slots": self._slots((*path, "model"), values["model"]),
-            "objective": self.component("objective", (*path, "objective")),
-            "optim": self.component("optimizer", (*path, "optim")),
+            "objective": self.component("objective", (*path, "objective"), settings=OBJECTIVE_KEYS),
+            "optim": self.component("optimizer", (*path, "optim")) if values.get("optim") is not None else None,
+            "seed": self._typed((*path, "seed"), int),
             "evaluate": self.sequence("evaluator", (*path, "evaluate"), values.get("evaluate") or []),
         }
         budget_values = self._section_values(Budget, (*path, "budget"))
@@ -180,7 +182,7 @@ class _Resolver(ComponentReader):
         for slot in MODEL_SLOTS:
             if values.get(slot) is None:
                 continue
-            component = self.component("fusion" if slot == "fusion" else "encoder", (*path, slot), slot=True)
+            component = self.component("fusion" if slot == "fusion" else "encoder", (*path, slot), settings=SLOT_KEYS)
             if component is None:
                 continue
             modality = getattr(component.entry.load(), "modality", slot)

@@ -52,8 +52,8 @@ class TrainedStage:
         folder = find_stage(run)
         tree = read_yaml(folder / CONFIG)
         for stage_values in tree.values["stages"].values():
-            for slot in stage_values["model"].values():
-                slot.pop("init", None)  # all weights come from the checkpoint
+            for component in (*stage_values["model"].values(), stage_values["objective"]):
+                component.pop("init", None)  # all weights come from the checkpoint
         files, required = plugin_requests(tree)
         plugins = Plugins(files, required)
         stage = next(iter(resolve(tree, plugins).stages.values()))

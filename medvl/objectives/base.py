@@ -76,6 +76,10 @@ class Objective(nn.Module):
         """Per-case outputs (B, ...) for evaluators."""
         raise NotImplementedError
 
+    def inherits(self) -> nn.Module:
+        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        return self
+
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """Modules that later stages and other programs can load, by name."""
         slots = {"image": model.image, "text": model.text, "fusion": model.fusion}

@@ -13,6 +13,7 @@ METRICS = "metrics.csv"
 RESULTS = "results.json"
 TOKENIZER = "tokenizer.json"
 EXPORTS = "exports"
+OBJECTIVE = "objective.safetensors"  # among the exports: the objective's own weights, for `init`
 TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 CURVES = f"{FIGURES}/curves.png"
