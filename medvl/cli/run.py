@@ -29,12 +29,9 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
 
     files, required = plugin_requests(experiment.tree, plugin_files)
     experiment.plugins = (*required, *map(str, files))  # the kept configuration must find one-file plugins again
-    versions = {
-        info.name: info.version or "file" for info in plugins.infos.values() if not info.error and not info.disabled
-    }
     outcomes: list[Outcome] = []
     try:
-        for outcome in run_experiment(experiment, versions):
+        for outcome in run_experiment(experiment, plugins.versions()):
             outcomes.append(outcome)
             _tell(outcome)
     except (Interrupted, KeyboardInterrupt) as error:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from medvl.engine.assemble import build_evaluators
 from medvl.engine.context import StageContext
-from medvl.engine.outcome import result_table, write_results
+from medvl.engine.outcome import result_table
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
@@ -18,6 +18,7 @@ from medvl.runs.figures import plot_findings
 from medvl.runs.metrics_log import read_metrics
 from medvl.runs.predictions import write_predictions
 from medvl.runs.progress import PATIENCE, Progress
+from medvl.runs.results import write_results
 
 if TYPE_CHECKING:
     from medvl.runs.tables import Table
