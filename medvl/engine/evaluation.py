@@ -67,6 +67,8 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:
     """The picture of how the stage learned."""
+    if not context.pictures:
+        return
     records = read_metrics(context.folder / names.METRICS)
     figure = plot_curves(records, title=f"{context.experiment.name}: {context.stage.name}", best_step=best_step)
     write_figure(figure, context.folder / names.CURVES)
@@ -75,7 +77,7 @@ def draw_curves(context: StageContext, best_step: int | None) -> None:
 def _draw_findings(context: StageContext, result: Result, data: StageData, stem: str) -> None:
     """The picture of each finding's AUROC, from any evaluator that measures it."""
     labels = data.spec.labels
-    if not labels or any(f"auroc/{label}" not in result.metrics for label in labels):
+    if not context.pictures or not labels or any(f"auroc/{label}" not in result.metrics for label in labels):
         return
     figure = plot_findings(result, labels, title=f"{context.stage.name}: AUROC, {stem}")
     write_figure(figure, context.folder / names.FIGURES / f"auroc-{stem}.png")

@@ -96,7 +96,7 @@ def _run(job: Job, guard: InterruptGuard) -> None:
         )
     plan = plans[job.stage]
     fabric = _fabric(*settle(experiment.device, experiment.precision))
-    context = StageContext(experiment, plan, fabric, at.hash, at.folder, at.parents, guard)
+    context = StageContext(experiment, plan, fabric, at.hash, at.folder, at.parents, guard, pictures=False)
     run_or_reuse(context, planner.dataset(plan.stage)[0], planner.plugins(job.tree).versions())
 
 
