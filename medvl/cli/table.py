@@ -26,9 +26,9 @@ if TYPE_CHECKING:
 @click.option("--jobs", type=click.IntRange(1), metavar="N",
               help="Stages at once. [default: one a GPU; without one, two]")  # fmt: skip
 @click.option("--engine", type=click.Choice(["local", "slurm", "ray"]), default="local", show_default=True,
-              help="Where stages run; slurm and ray are extras, and need a file system that all machines share.")  # fmt: skip
+              help="Where stages run; slurm and ray need a file system that all machines share.")  # fmt: skip
 @click.option("--engine-option", "options", multiple=True, metavar="KEY=VALUE",
-              help="Handed to the engine, e.g. slurm_partition=gpu, timeout_min=600; may be given several times.")  # fmt: skip
+              help="Handed to the engine, e.g. slurm_partition=gpu; may be given several times.")  # fmt: skip
 def command(
     file: Path,
     overrides: tuple[str, ...],
@@ -49,6 +49,9 @@ def command(
     planner = Planner(plugin_files)
     tree = overridden_tree(file, overrides)
     plan = plan_table(read_matrix(tree, planner.plugins(tree)), planner)
+    if dry_run:
+        _dry_run(plan, jobs)
+        return
     reports = _run(plan, cast("EngineName", engine), jobs, options, plugin_files) if plan.left() else {}
     rendering = Rendering(plan.name, plan.matrix, read_cells(plan, reports))
     rendering.table().show()
@@ -57,6 +60,21 @@ def command(
         click.echo(f"  {short_path(path)}")
     if any(report.status == "failed" for report in reports.values()):
         sys.exit(1)
+
+
+def _dry_run(plan: TablePlan, jobs: int | None) -> None:
+    from medvl.runs.progress import PATIENCE, Progress
+    from medvl.tables.dry_run import overview, stages_table
+    from medvl.tables.forecast import forecast
+    from medvl.tables.local import default_jobs, threads_of
+
+    left = plan.left()
+    jobs = jobs or default_jobs(left[0].device if left else "cpu")
+    with Progress("timing", None, "kind", patience=PATIENCE) as progress:
+        expected = forecast(plan, jobs, threads_of(jobs), progress.reach)
+    stages_table(plan, expected).show()
+    for line in overview(plan, expected):
+        click.echo(line)
 
 
 def _run(

@@ -147,7 +147,9 @@ class _MatrixReader(ComponentReader):
         if not isinstance(rule, dict) or not rule:
             self.problem(path, f"expected a combination, {{AXIS: CHOICE}} or {{AXIS: [CHOICE, ...]}}; found {rule!r}")
             return {}
-        found = {str(a): [str(c) for c in (chosen if isinstance(chosen, list) else [chosen])] for a, chosen in rule.items()}
+        found = {
+            str(a): [str(c) for c in (chosen if isinstance(chosen, list) else [chosen])] for a, chosen in rule.items()
+        }
         for axis, choices in found.items():
             if axis not in axes:
                 self.problem((*path, axis), unknown("axis", axis, axes))

@@ -26,9 +26,7 @@ class Located:
     parents: dict[str, Path]
 
 
-def locate(
-    experiment: Experiment, stage: Stage, data: str, earlier: Mapping[str, Located], precision: str
-) -> Located:
+def locate(experiment: Experiment, stage: Stage, data: str, earlier: Mapping[str, Located], precision: str) -> Located:
     """Where a stage stands.
 
     Args:

@@ -84,7 +84,11 @@ class Table:
     def html(self) -> str:
         """A page by itself."""
         cells = [f"<th>{html.escape(column)}</th>" for column in self.columns]
-        lines = ["<!doctype html>", '<html lang="en"><meta charset="utf-8">', f"<title>{html.escape(self.title)}</title>"]
+        lines = [
+            "<!doctype html>",
+            '<html lang="en"><meta charset="utf-8">',
+            f"<title>{html.escape(self.title)}</title>",
+        ]
         lines += [f"<style>{STYLE}</style>", "<table>", f"<caption>{html.escape(self.title)}</caption>"]
         lines += [f"<thead><tr>{''.join(cells)}</tr></thead>", "<tbody>"]
         for row in self.rows:

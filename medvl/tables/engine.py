@@ -33,7 +33,9 @@ class Engine(Protocol):
         """Let go of processes and connections."""
 
 
-def make_engine(name: EngineName, folder: Path, *, device: str, jobs: int | None, settings: dict[str, object]) -> Engine:
+def make_engine(
+    name: EngineName, folder: Path, *, device: str, jobs: int | None, settings: dict[str, object]
+) -> Engine:
     """An engine.
 
     Args:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
@@ -19,11 +20,14 @@ from medvl.engine.interrupt import Interrupted, InterruptGuard
 from medvl.engine.run import full_disk_told, run_or_reuse
 from medvl.errors import MedvlError
 from medvl.files import write_text_atomic
+from medvl.lock import FolderInUse
 from medvl.runs.folder import ERROR, LOG
 from medvl.tables.planner import Planner
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric
+
+LOOK = 1.0  # seconds between looks at a folder that another run holds
 
 
 @dataclass(frozen=True)
@@ -97,7 +101,14 @@ def _run(job: Job, guard: InterruptGuard) -> None:
     plan = plans[job.stage]
     fabric = _fabric(*settle(experiment.device, experiment.precision))
     context = StageContext(experiment, plan, fabric, at.hash, at.folder, at.parents, guard, pictures=False)
-    run_or_reuse(context, planner.dataset(plan.stage)[0], planner.plugins(job.tree).versions())
+    dataset, versions = planner.dataset(plan.stage)[0], planner.plugins(job.tree).versions()
+    while True:
+        try:
+            run_or_reuse(context, dataset, versions)
+            return
+        except FolderInUse:  # another table, or what a killed one left running: then there will be nothing to do
+            guard.check()
+            time.sleep(LOOK)
 
 
 @cache

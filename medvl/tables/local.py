@@ -20,6 +20,11 @@ def default_jobs(device: str) -> int:
     return torch.cuda.device_count() if device == "cuda" else min(2, _cores())
 
 
+def threads_of(jobs: int) -> int:
+    """Of torch, in each of so many processes: `OMP_NUM_THREADS`, else an even share of the cores."""
+    return max(1, int(os.environ.get("OMP_NUM_THREADS") or _cores() // jobs))
+
+
 class LocalEngine:
     """One executor of one process for each job at a time: a process that dies takes only its own job with it.
 
@@ -42,8 +47,8 @@ class LocalEngine:
         return future
 
     def stop(self) -> None:
-        """Send every worker SIGTERM: it saves a checkpoint after the step it is at."""
-        for executor in self._executors.values():
+        """Send every worker SIGTERM: it saves a checkpoint after the step it is at. More of them change nothing."""
+        for executor in list(self._executors.values()):
             for process in list((executor._processes or {}).values()):
                 process.terminate()
 
@@ -55,10 +60,12 @@ class LocalEngine:
 
     def _executor(self, slot: int) -> ProcessPoolExecutor:
         if slot not in self._executors:
-            threads = max(1, int(os.environ.get("OMP_NUM_THREADS") or _cores() // self.slots))
             gpu = _gpu_of(slot) if self._device == "cuda" else None
             self._executors[slot] = ProcessPoolExecutor(
-                1, multiprocessing.get_context("spawn"), initializer=prepare_worker, initargs=(threads, gpu)
+                1,
+                multiprocessing.get_context("spawn"),
+                initializer=prepare_worker,
+                initargs=(threads_of(self.slots), gpu),
             )
         return self._executors[slot]
 

@@ -7,8 +7,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from medvl.config.experiment import Experiment
 from medvl.config.matrix import Cell, Matrix
-from medvl.config.source import Tree
 from medvl.engine.check import Plan
 from medvl.engine.hardware import settle
 from medvl.engine.located import Located
@@ -25,7 +25,7 @@ class StageRun:
         stage: its name.
         at: its hash, folder and parents' folders.
         parents: hashes of the stages it starts from.
-        tree: of the first cell that needs it; all others give the same stage.
+        experiment: of the first cell that needs it; all others give the same stage.
         plan: what it builds and reads.
         device: `cpu` or `cuda`.
         cells: those that need it, for their own result or for one that follows from it.
@@ -34,7 +34,7 @@ class StageRun:
     stage: str
     at: Located
     parents: tuple[str, ...]
-    tree: Tree
+    experiment: Experiment
     plan: Plan
     device: str
     cells: list[Cell] = field(default_factory=list)
@@ -94,7 +94,7 @@ def plan_table(matrix: Matrix, planner: Planner) -> TablePlan:
             device, _ = settle(experiment.device, experiment.precision)
             for stage, at in places.items():
                 parents = tuple(places[parent].hash for parent in at.parents)
-                run = StageRun(stage, at, parents, tree, plans[stage], device)
+                run = StageRun(stage, at, parents, experiment, plans[stage], device)
                 stages.setdefault(at.hash, run).cells.append(cell)
             needed[str(cell)] = places[matrix.layout.stage].hash
     problems.tell(len(matrix.cells))
@@ -110,7 +110,9 @@ def _check_metric(matrix: Matrix, plans: dict[str, Plan]) -> None:
     if layout.metric not in known:
         near = nearest(layout.metric, known)
         listed = ", ".join(name for name in dict.fromkeys(known) if "/" not in name) or "none"
-        raise ConfigError(f"{place}: no evaluator of stage '{layout.stage}' gives '{layout.metric}'.{near} known: {listed}")
+        raise ConfigError(
+            f"{place}: no evaluator of stage '{layout.stage}' gives '{layout.metric}'.{near} known: {listed}"
+        )
 
 
 class _Problems:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 
 from medvl.engine.interrupt import Interrupted, InterruptGuard
@@ -36,8 +36,7 @@ def run_stages(
     with InterruptGuard() as guard, Progress(plan.name, len(plan.stages), "stage", schedule.done) as progress:
         while schedule.ready or running:
             if guard.asked:
-                engine.stop()
-                wait(running)
+                _stop(engine, running)
                 raise Interrupted
             while schedule.ready and len(running) < engine.slots:
                 stage = schedule.ready.pop(0)
@@ -57,8 +56,15 @@ def run_stages(
     return schedule.reports
 
 
+def _stop(engine: Engine, running: Mapping[Future[Report], StageRun]) -> None:
+    """Until all have ended: a worker that is between jobs, or still starting, does not hear a single signal."""
+    while not all(future.done() for future in running):
+        engine.stop()
+        wait(running, timeout=POLL)
+
+
 def _job(stage: StageRun, plugin_files: tuple[str, ...]) -> Job:
-    return Job(stage.at.hash, stage.stage, stage.at.folder, stage.tree, plugin_files, stage.device)
+    return Job(stage.at.hash, stage.stage, stage.at.folder, stage.experiment.tree, plugin_files, stage.device)
 
 
 def _report(future: Future[Report], stage: StageRun) -> Report:
