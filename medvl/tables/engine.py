@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from concurrent.futures import Future
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
 from medvl.errors import ConfigError, PackageMissing
 from medvl.tables.job import Job, Report
@@ -33,9 +33,7 @@ class Engine(Protocol):
         """Let go of processes and connections."""
 
 
-def make_engine(
-    name: EngineName, folder: Path, *, device: str, jobs: int | None, settings: dict[str, object]
-) -> Engine:
+def make_engine(name: EngineName, folder: Path, *, device: str, jobs: int | None, settings: dict[str, Any]) -> Engine:
     """An engine.
 
     Args:
@@ -57,7 +55,8 @@ def make_engine(
         return LocalEngine(jobs or default_jobs(device), device)
     if importlib.util.find_spec(PACKAGES[name]) is None:
         raise PackageMissing(
-            f"--engine {name} needs the package '{PACKAGES[name]}', which is not installed. do: pip install 'medvl[{name}]'"
+            f"--engine {name} needs the package '{PACKAGES[name]}', which is not installed. "
+            f"do: pip install 'medvl[{name}]'"
         )
     if name == "slurm":
         from medvl.tables.slurm import SlurmEngine

@@ -94,6 +94,6 @@ def _assumptions(left: list[StageRun], kinds: int, jobs: int, threads: int) -> l
     device = left[0].device if left else "cpu"
     each = f"{threads} thread{'s' if threads > 1 else ''} each" if device == "cpu" else "a GPU each"
     return [
-        f"from {STEPS} timed steps of each of {kinds} kinds of stage, random images and words, one at a time, on {device}",
+        f"from {STEPS} steps of each of {kinds} kinds of stage, one at a time on {device}, of random images and words",
         f"{jobs} at once, {each}; no stage stops early; images are decoded; {AROUND:g} s around each stage",
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from concurrent.futures import Future
 from typing import Any
@@ -38,8 +39,8 @@ class RayEngine:
         self._owned = not ray.is_initialized()
         if self._owned:
             cluster = "RAY_ADDRESS" in os.environ
-            here = {} if cluster else {"include_dashboard": False, "num_cpus": jobs}
-            ray.init(log_to_driver=False, logging_level="error", **here)
+            here: dict[str, Any] = {} if cluster else {"include_dashboard": False, "num_cpus": jobs}
+            ray.init(log_to_driver=False, logging_level=logging.ERROR, **here)
         self.slots = jobs or 10_000  # more than any cluster has: Ray holds back what does not fit
         needs = {"num_cpus": 1, "num_gpus": 1 if device == "cuda" else 0} | settings
         self._task = ray.remote(run_job).options(max_retries=0, **needs)

@@ -38,8 +38,8 @@ class SlurmEngine:
 
         if cluster == "slurm" and shutil.which("sbatch") is None:
             raise MedvlError(
-                "--engine slurm: this machine has no 'sbatch'. do: start the table where jobs can be submitted, or take "
-                "--engine local"
+                "--engine slurm: this machine has no 'sbatch'. do: start the table where jobs can be submitted, "
+                "or take --engine local"
             )
         self._executor = submitit.AutoExecutor(folder, cluster=cluster)
         needs = {"name": "medvl", "timeout_min": DAY, "gpus_per_node": 1 if device == "cuda" else 0}
