@@ -13,12 +13,12 @@ wins. `medvl show` prints the stages as they then are, and `--why KEY` names the
 Each also fills in `optim`, `budget`, the evaluator (multilabel on test), and where something is trained
 `stop: {metric: val/auroc_macro}`. Settings stand beside `name`:
 
-| setting   | of             | meaning ---                                                                                 |
-|-----------|----------------|---------------------------------------------------------------------------------------------|
-| `from`    | all            | the pre-training stage; else the one that the image's `init` names, else the one before --- |
-| `frozen`  | `linear_probe` | `weights` lets batch statistics move, as released code does ---                             |
-| `lp`      | `lp_ft`        | a mapping of stage values for NAME_lp, e.g. `{budget: {epochs: 5}}` ---                     |
-| `prompts` | `zero_shot`    | see the objective `zero_shot` ---                                                           |
+| setting   | of             | meaning                                                                           |
+|-----------|----------------|-----------------------------------------------------------------------------------|
+| `from`    | all            | the pre-training stage; else what the image's `init` names, else the stage before |
+| `frozen`  | `linear_probe` | `weights` lets batch statistics move, as released code does                       |
+| `lp`      | `lp_ft`        | a mapping of stage values for NAME_lp, e.g. `{budget: {epochs: 5}}`               |
+| `prompts` | `zero_shot`    | see the objective `zero_shot`                                                     |
 """
 
 from __future__ import annotations
