@@ -64,6 +64,7 @@ class Experiment:
     devices: int = 1
     precision: str = "auto"
     compile: bool = False
+    smoke: bool = False  # made tiny by `medvl.config.smoke`
     plugins: tuple[str, ...] = ()
     assume: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -74,5 +75,6 @@ class Experiment:
         if self.plugins:
             values["plugins"] = list(self.plugins)
         values |= {"device": self.device, "devices": self.devices, "precision": self.precision, "compile": self.compile}
+        values |= {"smoke": True} if self.smoke else {}
         values |= {key: value for key in ("assume", "report") if (value := getattr(self, key))}
         return values | {"stages": {name: stage.plain() for name, stage in self.stages.items()}}

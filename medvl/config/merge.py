@@ -14,7 +14,7 @@ from medvl.errors import ConfigError, nearest
 
 ROOT_KEYS = (
     "medvl", "name", "extends", "seed", "plugins", "stages", "data_root", "runs", "device", "devices", "precision",
-    "compile", "assume", "report",
+    "compile", "smoke", "assume", "report",
 )  # fmt: skip
 STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate", "seed", "protocol")
 MODEL_SLOTS = ("image", "text", "fusion")

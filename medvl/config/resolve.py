@@ -104,6 +104,7 @@ class _Resolver(ComponentReader):
             "devices": self._typed(("devices",), int, 1),
             "precision": self._typed(("precision",), str, "auto"),
             "compile": self._typed(("compile",), bool, False),
+            "smoke": self._typed(("smoke",), bool, False),
             "assume": self._typed(("assume",), dict[str, Any], {}),
             "report": self._typed(("report",), dict[str, Any], {}),
         }
