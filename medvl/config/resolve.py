@@ -9,6 +9,7 @@ from typing import Any
 from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
 from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, TABLE_KEYS, apply_override, load_tree
+from medvl.config.protocols import expand_protocols
 from medvl.config.reader import OBJECTIVE_KEYS, SLOT_KEYS, ComponentReader
 from medvl.config.schema import parameters_of, spell
 from medvl.config.sections import Budget, Stop
@@ -21,7 +22,7 @@ REQUIRED_STAGE_KEYS = ("data", "model", "objective", "budget")
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
-    """The experiment's values: the file, what it extends, the overrides in order, references filled in.
+    """The experiment's values: the file, what it extends, the overrides in order, protocols, references filled in.
 
     Raises:
         ConfigError: with file and line.
@@ -42,11 +43,12 @@ def overridden_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
 
 
 def finish_tree(tree: Tree) -> Tree:
-    """The same tree, changed for the last time: references filled in.
+    """The same tree, changed for the last time: protocols expanded, references filled in.
 
     Raises:
         ConfigError: with file and line.
     """
+    expand_protocols(tree)
     tree.values = resolve_references(tree)
     refuse_nul(tree, tree.values, ())
     return tree
