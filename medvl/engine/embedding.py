@@ -96,4 +96,4 @@ def _encoder(trained: TrainedStage, space: Space) -> Callable[[Batch], Tensor]:
             f"objective '{trained.stage.objective.name}' compares no images with texts, so it has no shared space. "
             "do: leave out --space"
         )
-    return lambda batch: objective.embed_images(model, batch)  # type: ignore[operator]  # of those that align
+    return lambda batch: objective.embed_images(model, batch)

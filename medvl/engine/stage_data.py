@@ -18,9 +18,10 @@ from medvl.data.cases import CaseArrays, TokenArrays
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.label_columns import LabelColumns, labels_of
-from medvl.data.lints.finding import PATIENT_SIDES, Finding
-from medvl.data.lints.suite import after_reading
-from medvl.data.patients import codes_of, leak_note
+from medvl.data.lints.finding import Finding
+from medvl.data.lints.same_image import stored_contents
+from medvl.data.lints.suite import after_reading, of_splits
+from medvl.data.patients import codes_of
 from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
 from medvl.data.study_table import open_table
@@ -112,7 +113,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
     texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
-    findings = after_reading(
+    findings = of_splits(dataset, selection, table, sides, None if store is None else stored_contents(store.hashes))
+    findings += after_reading(
         dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
         evaluated=splits,
     )  # fmt: skip
@@ -120,9 +122,7 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    known = dataset.split_by == "patient" or PATIENT_SIDES in selection.accept
-    leak = None if known else leak_note(table, sides, dataset.split_by)
-    notes = [*_notes(store, texts, train), *([leak] if leak else [])]
+    notes = _notes(store, texts, train)
     return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
 
 

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvl.contract import TEXT_IDS, Feature, slot_of
 from medvl.errors import ConfigError
+from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -170,21 +171,28 @@ class Model(nn.Module):
         needs = tuple(needs)
         asked = self.expand(needs)
         found: dict[str, Tensor] = {}
-        image = {name.partition(".")[2] for name in asked if slot_of(name) == "image"}
+        image = {name for name in asked if slot_of(name) == "image"}
         if image:
-            assert self.image is not None
-            found |= {f"image.{name}": value for name, value in self.image(batch["image"], image).items()}
-        text = {name.partition(".")[2] for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
+            found |= self._encode("image", image, batch["image"])
+        text = {name for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
         if text:
-            assert self.text is not None
-            encoded = self.text(batch["text.ids"], batch["text.mask"], text)
-            found |= {f"text.{name}": value for name, value in encoded.items()}
+            found |= self._encode("text", text, batch["text.ids"], batch["text.mask"])
         if TEXT_IDS in asked:
             found |= {TEXT_IDS: batch["text.ids"], "text.mask": batch["text.mask"]}
-        if any(slot_of(name) == "joint" for name in needs):
-            assert self.fusion is not None
-            found |= self.fusion(self, found)
+        joint = {name for name in needs if slot_of(name) == "joint"}
+        if joint:
+            fusion = self.fusion
+            assert fusion is not None
+            found |= run_once(fusion, tuple(found.values()), joint, lambda: fusion(self, found))
         return found
+
+    def _encode(self, slot: str, asked: set[str], *inputs: Tensor) -> dict[str, Tensor]:
+        """Of one encoder the features that are asked for; it computes those that others will ask of this input too."""
+        encoder: nn.Module = getattr(self, slot)
+        also = {name for name in self.expand(wanted_of(inputs[0])) if slot_of(name) == slot and name != TEXT_IDS}
+        names = {name.partition(".")[2] for name in asked | also}
+        found = run_once(encoder, inputs, names, lambda: encoder(*inputs, names))
+        return {name: found[name.partition(".")[2]] for name in asked}
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -51,6 +51,6 @@ class VICReg(TwoViews):
             variance_shares=VARIANCE_SHARES[preset],
         )
 
-    def forward(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
-        """The terms of `batch["view_a"]` and `batch["view_b"]`: `invariance`, `variance`, `covariance`."""
-        return self.loss.terms(*self.project(model, batch))
+    def compare(self, embedded: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms over the cases of all processes: `invariance`, `variance`, `covariance`."""
+        return self.loss.terms(*(medvl.gather_with_gradient(embedded[view]) for view in self.views))
