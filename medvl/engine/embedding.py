@@ -91,7 +91,7 @@ def _encoder(trained: TrainedStage, space: Space) -> Callable[[Batch], Tensor]:
         if model.image is None:
             raise DataError(f"stage '{trained.stage.name}' has no image encoder. give the folder of a stage that has")
         return lambda batch: model(batch, ("image.pooled",))["image.pooled"]
-    if not getattr(objective, "aligns", False):
+    if not objective.aligns:
         raise ConfigError(
             f"objective '{trained.stage.objective.name}' compares no images with texts, so it has no shared space. "
             "do: leave out --space"
