@@ -57,7 +57,9 @@ def backward_compared(fabric: Fabric, trainable: Trainable, micro_batches: list[
             alone = {name: shared * value for name, value in objective.alone(model, batch).items()}
         pairs = [(embedded[name], value.grad) for name, value in part.items() if value.grad is not None]
         pushed = [(value * gradient).sum() for value, gradient in pairs if value.requires_grad]
-        fabric.backward(torch.stack([*pushed, *alone.values()]).sum())
+        learned = [*pushed, *alone.values()]
+        if learned:  # else what is embedded is frozen, and only the comparison has weights
+            fabric.backward(torch.stack(learned).sum())
         losses |= {name: losses.get(name, 0) + value.detach() for name, value in alone.items()}
     _average(trainable)
     return losses

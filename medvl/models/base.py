@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
@@ -138,6 +138,30 @@ class Model(nn.Module):
         self.image = image
         self.text = text
         self.fusion: Fusion | None = None  # set after construction: a fusion is built on the encoders
+        self._still: set[str] = set()
+
+    def freeze(self, slot: str, *, buffers: bool = True) -> None:
+        """Keep a slot's weights as they are: no gradient reaches them.
+
+        Args:
+            slot: image, text or fusion; filled.
+            buffers: keep its buffers too: the slot stays in evaluation mode whatever mode the model is put into, so
+                that batch statistics do not move and nothing is dropped out.
+        """
+        module = getattr(self, slot)
+        module.requires_grad_(False)
+        if buffers:
+            self._still.add(slot)
+            module.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; frozen slots stay in evaluation mode."""
+        super().train(mode)
+        for slot in self._still:
+            module = getattr(self, slot)
+            if module is not None:
+                module.eval()
+        return self
 
     def features(self) -> dict[str, Feature]:
         """Everything this model can give, by name."""
@@ -167,11 +191,14 @@ class Model(nn.Module):
         return {name for name in asked if slot_of(name) != "joint"}
 
     def forward(self, batch: Batch, needs: Iterable[str]) -> dict[str, Tensor]:
-        """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`."""
+        """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`.
+
+        A feature of the image that the batch brings along (`batch["image.pooled"]`) is taken from there.
+        """
         needs = tuple(needs)
         asked = self.expand(needs)
-        found: dict[str, Tensor] = {}
-        image = {name for name in asked if slot_of(name) == "image"}
+        found: dict[str, Tensor] = {name: batch[name] for name in asked if slot_of(name) == "image" and name in batch}
+        image = {name for name in asked - found.keys() if slot_of(name) == "image"}
         if image:
             found |= self._encode("image", image, batch["image"])
         text = {name for name in asked if slot_of(name) == "text" and name != TEXT_IDS}

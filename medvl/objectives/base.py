@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -25,8 +27,10 @@ class Objective(nn.Module):
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
             What it loses beside, case by case, stands in `alone`.
         aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
+        smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
+    smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     views: ClassVar[tuple[str, ...]] = ("image",)
     reads: ClassVar[tuple[str, ...]] = ()
     needs: tuple[str, ...] = ()
@@ -71,6 +75,10 @@ class Objective(nn.Module):
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Per-case outputs (B, ...) for evaluators."""
         raise NotImplementedError
+
+    def inherits(self) -> nn.Module:
+        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        return self
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """Modules that later stages and other programs can load, by name."""

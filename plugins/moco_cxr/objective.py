@@ -50,6 +50,7 @@ class MoCo(medvl.Objective):
         ConfigError: a value out of its range.
     """
 
+    smoke: ClassVar[dict[str, int]] = {"queue_size": 64, "bn_splits": 2}
     views: ClassVar[tuple[str, ...]] = ("query", "key")
     needs = ("image.pooled",)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -30,6 +30,8 @@ class VICReg(TwoViews):
     Raises:
         ConfigError: a factor below 0.
     """
+
+    smoke: ClassVar[dict[str, int]] = {"dim": 64}
 
     def __init__(
         self,
