@@ -210,7 +210,8 @@ class Model(nn.Module):
         if joint:
             fusion = self.fusion
             assert fusion is not None
-            found |= run_once(fusion, tuple(found.values()), joint, lambda: fusion(self, found))
+            read = tuple(found[name] for name in fusion.needs)
+            found |= run_once(fusion, read, joint, lambda: fusion(self, found))
         return found
 
     def _encode(self, slot: str, asked: set[str], *inputs: Tensor) -> dict[str, Tensor]:

@@ -109,7 +109,7 @@ def test_texts_and_fusions_are_shared_too(model, batch):
     with shared_passes(wanted):
         joint = model(batch, ("joint.cls",))
         model(batch, ("text.pooled",))
-        assert torch.equal(model(batch, ("joint.cls",))["joint.cls"], joint["joint.cls"])
+        assert torch.equal(model(batch, ("joint.cls", "text.pooled"))["joint.cls"], joint["joint.cls"])
     assert (len(model.image.calls), len(model.text.calls), model.fusion.calls) == (1, 1, 1)
     assert model.text.calls == [{"tokens", "pooled"}]
 
