@@ -8,9 +8,7 @@ import numpy as np
 
 from medvl.errors import DataError
 from medvl.evaluate.f1 import count, ratio
-
-POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, 2
-_STATES = (POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED)
+from medvl.labelers.base import NOT_MENTIONED, POSITIVE, STATES
 
 
 @dataclass(frozen=True)
@@ -84,12 +82,10 @@ def _checked(labels: np.ndarray, whose: str) -> np.ndarray:
         raise DataError(
             f"labels of {whose} reports of shape {labels.shape} cannot be compared. give (reports, findings)"
         )
-    strange = labels[~np.isin(labels, _STATES)]
+    strange = labels[~np.isin(labels, list(STATES))]
     if len(strange):
-        raise DataError(
-            f"labels of {whose} reports: {strange[0]} is no label. known: 1 positive, 0 negative, -1 uncertain, "
-            "2 not mentioned"
-        )
+        known = ", ".join(f"{code} {state}" for code, state in STATES.items())
+        raise DataError(f"labels of {whose} reports: {strange[0]} is no label. known: {known}")
     return labels
 
 
