@@ -67,6 +67,7 @@ DENIED_BEHIND = CueRule(
         "no longer identified", "no longer visualized", "has resolved", "have resolved", "resolved", "has cleared",
         "have cleared", "is absent", "are absent", "unlikely", "excluded", "ruled out", "removed", "is negative",
         "are negative", "not definitely seen", "not clearly seen", "not clearly identified",
+        "within normal limits", "within limits of normal",
     ),
     pseudo=_NOT_EXCLUDED,
     ends=_SEPARATE,
@@ -78,16 +79,16 @@ DOUBTED_BEFORE = CueRule(
         "concern for", "worrisome for", "versus", "vs", "differential", "equivocal", "borderline", "perhaps",
         "suggest", "suggests", "suggesting", "suggestive of", "uncertain", "potentially", "potential",
         "appears to represent", "presumably", "presumed", "evaluate for", "assess for", "correlate for",
-        "if there is", *_NOT_EXCLUDED, *_BORDERLINE,
+        "correlation for", "suspect", "if there is", *_NOT_EXCLUDED, *_BORDERLINE,
     ),
     pseudo=("could not be identified", "no suspicious", "to suggest"),
     ends=_CLAUSES,
 )  # fmt: skip
 DOUBTED_BEHIND = CueRule(
     behind=(
-        "is possible", "are possible", "is questionable", "is suspected", "is questioned", "is not certain",
-        "is a consideration", "should be considered", "in the differential", "is a possibility", "may be present",
-        "could be present", "might be present", "versus", "vs", *_NOT_EXCLUDED, *_BORDERLINE,
+        "is possible", "are possible", "also possible", "is questionable", "is suspected", "is questioned",
+        "is not certain", "is a consideration", "should be considered", "in the differential", "is a possibility",
+        "may be present", "could be present", "might be present", "versus", "vs", *_NOT_EXCLUDED, *_BORDERLINE,
     ),
     ends=_SEPARATE,
 )  # fmt: skip

@@ -103,8 +103,9 @@ IGNORED = (
     "heart border", "heart borders", "heart disease", "heart valve", "open heart surgery", "heart rate",
     "pericardial effusion", "pericardial effusions", "joint effusion", "soft tissue edema", "peripheral edema",
     "leg edema", "vertebral collapse", "collapse of the vertebral body", "vertebral body collapse", "body mass",
-    "muscle mass", "mass effect", "bone density", "bony density", "bone infection", "mediastinal mass",
-    "soft tissue mass", "breast mass", "bowel infiltration", "anterior mediastinum", "tube feeding", "nipple shadow",
-    "spinal hardware", "orthopedic hardware", "heart transplant", "nodular thyroid", "thyroid nodule",
-    "bone densities", "bony densities", "calcific density", "calcified density", "soft tissue density", "tube current",
+    "muscle mass", "mass effect", "bone density", "bony density", "bone infection", "granulomatous infection",
+    "granulomatous infections", "mediastinal mass", "soft tissue mass", "breast mass", "bowel infiltration",
+    "anterior mediastinum", "tube feeding", "nipple shadow", "spinal hardware", "orthopedic hardware",
+    "heart transplant", "nodular thyroid", "thyroid nodule", "bone densities", "bony densities", "calcific density",
+    "calcified density", "soft tissue density", "tube current",
 )  # fmt: skip
