@@ -28,6 +28,7 @@ _PUBLIC = {
     "Batch": "medvl.models.base",
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
+    "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
@@ -59,6 +60,7 @@ if TYPE_CHECKING:
     from medvl.evaluate.base import Evaluator as Evaluator
     from medvl.evaluate.base import Result as Result
     from medvl.hookspecs import hookimpl as hookimpl
+    from medvl.labelers.base import Labeler as Labeler
     from medvl.models.base import Batch as Batch
     from medvl.models.base import Fusion as Fusion
     from medvl.models.base import ImageEncoder as ImageEncoder

@@ -25,6 +25,7 @@ LAYERS = (
     {"medvl.config.schema"},
     {"medvl.data"},
     {"medvl.datasets"},
+    {"medvl.labelers"},
     {"medvl.config"},
     {"medvl.losses"},
     {"medvl.models"},

@@ -42,7 +42,7 @@ class Plan:
     Attributes:
         slots: model slots that the objective uses; the others are not built.
         views: views that the objective wants.
-        reads_text, reads_labels: whether texts and labels are read.
+        reads_text, reads_labels: whether texts are read, and labels, by the objective or by an evaluator.
         keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
@@ -143,8 +143,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     findings = before_reading(
         dataset, stage.selection, reads_text=reads_text, reads_labels=reads_labels, mirroring=mirroring
     )
+    measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
-        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels,
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: _shapes(module) for name, module in objective.exports(model).items()},

@@ -32,6 +32,7 @@ class LanguageImage(medvl.Objective):
     needs = ("image.pooled", "text.pooled")
     compares = True
     aligns = True
+    predicts: ClassVar[tuple[str, ...]] = ("image_embeddings", "text_embeddings")
     log_scale: Tensor  # (); what similarities are multiplied by, as a logarithm
 
     def __init__(
@@ -60,6 +61,10 @@ class LanguageImage(medvl.Objective):
             offset=medvl.world()[0] * len(image),
         )
         return {type(self).__name__.lower(): loss}
+
+    def predict(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
+        """What the evaluator `retrieval` reads: `image_embeddings` and `text_embeddings`, (B, D) each."""
+        return {f"{side}_embeddings": embedded for side, embedded in self.embed(model, batch).items()}
 
     def embed_images(self, model: medvl.Model, batch: medvl.Batch) -> Tensor:
         """(B, D) unit vectors of `batch["image"]`."""
