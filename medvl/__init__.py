@@ -34,6 +34,7 @@ _PUBLIC = {
     "Result": "medvl.evaluate.base",
     "gather": "medvl.models.distributed",
     "gather_with_gradient": "medvl.models.distributed",
+    "world": "medvl.models.distributed",
     "MedvlError": "medvl.errors",
     "ConfigError": "medvl.errors",
     "DataError": "medvl.errors",
@@ -65,6 +66,7 @@ if TYPE_CHECKING:
     from medvl.models.base import TextEncoder as TextEncoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
+    from medvl.models.distributed import world as world
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.objectives.base import Objective as Objective

@@ -21,6 +21,7 @@ VERBS = {
     "plugins": "List the plugins, and why a broken one is broken.",
     "predict": "Findings of images, by a finished run.",
     "compare": "Differences between finished runs on the same cases: paired bootstrap, forest plot.",
+    "embed": "t-SNE of a finished stage's image embeddings, of one data set or several.",
     "data": "Look after datasets: doctor, prepare, stats, verify, fake.",
 }
 

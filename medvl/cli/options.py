@@ -24,6 +24,13 @@ plugin_option = click.option(
     help="Load a one-file plugin; may be given several times.",
 )
 
+smoke_option = click.option(
+    "--smoke",
+    is_flag=True,
+    help="Tiny: miniature data, no weights from anywhere, small images, four steps; under runs/smoke. Shows that the "
+    "experiment works, not what it gives.",
+)
+
 
 def experiment_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     """FILE, then any number of key=value overrides, and --plugin."""
@@ -33,19 +40,22 @@ def experiment_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def load_experiment(
-    file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]
+    file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...], smoke: bool = False
 ) -> tuple[Experiment, Plugins]:
-    """The resolved experiment and the plugins it was resolved with.
+    """The resolved experiment and the plugins it was resolved with; with `smoke` (or `smoke: true`) made tiny.
 
     Raises:
         MedvlError: with file, line and key.
     """
     from medvl.config.resolve import plugin_requests, read_tree, resolve
+    from medvl.config.smoke import shrink
     from medvl.plugins import Plugins
 
     tree = read_tree(file, overrides)
     files, required = plugin_requests(tree, plugin_files)
     plugins = Plugins(files, required)
+    if smoke or tree.values.get("smoke"):
+        shrink(tree, plugins)
     return resolve(tree, plugins), plugins
 
 

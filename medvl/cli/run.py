@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from medvl.cli.options import experiment_arguments, load_experiment, short_path, told_to_stop
+from medvl.cli.options import experiment_arguments, load_experiment, short_path, smoke_option, told_to_stop
 
 if TYPE_CHECKING:
     from medvl.engine.outcome import Outcome
@@ -15,9 +15,10 @@ if TYPE_CHECKING:
 
 @click.command(help="Train and evaluate an experiment. Run again after any interruption, it goes on where it stopped.")
 @experiment_arguments
-def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
+@smoke_option
+def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...], smoke: bool) -> None:
     """Stage after stage; tables and places at the end."""
-    experiment, plugins = load_experiment(file, overrides, plugin_files)
+    experiment, plugins = load_experiment(file, overrides, plugin_files, smoke)
 
     from medvl.config.resolve import plugin_requests
     from medvl.engine.interrupt import Interrupted

@@ -15,9 +15,9 @@ from medvl.errors import ConfigError, nearest
 TABLE_KEYS = ("matrix", "exclude", "table")  # of a file that is many experiments, see medvl/config/matrix.py
 ROOT_KEYS = (
     "medvl", "name", "extends", "seed", "plugins", "stages", "data_root", "runs", "device", "devices", "precision",
-    "compile", "assume", "report", *TABLE_KEYS,
+    "compile", "smoke", "assume", "report", *TABLE_KEYS,
 )  # fmt: skip
-STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
+STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate", "seed", "protocol")
 MODEL_SLOTS = ("image", "text", "fusion")
 
 # a text of several sections is one rule, a paper's counts are one set: half of another would mean something else

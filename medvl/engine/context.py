@@ -55,8 +55,9 @@ class StageContext:
         return self.fabric.is_global_zero
 
     def feeder(self, cases: CaseArrays, *, accumulate: int = 1, sort_window: int | None = None) -> Feeder:
-        """Batches of these cases, seen through the views that the objective reads."""
-        views = {name: view for name, view in build_views(self.stage).items() if name in self.plan.views}
+        """Batches of these cases, seen through the objective's views; as features where they have them."""
+        wanted = self.plan.views if cases.features is None else ()
+        views = {name: view for name, view in build_views(self.stage).items() if name in wanted}
         return Feeder(
             cases, views, batch_size=self.stage.budget.batch_size, device=self.fabric.device, seed=self.seed,
             rank=self.fabric.global_rank, world=self.fabric.world_size, accumulate=accumulate,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -44,6 +45,8 @@ class Multilabel(Evaluator):
     Raises:
         ConfigError: a parameter outside its range.
     """
+
+    smoke = MappingProxyType({"replicates": 20})
 
     def __init__(
         self,

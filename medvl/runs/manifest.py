@@ -66,6 +66,7 @@ class Manifest:
         system: operating system and architecture.
         versions: of medvl, Python and packages.
         plugins: name -> version.
+        smoke: made tiny by `--smoke`: what it gives means nothing, and tables say so.
         notes: sentences a reader must see.
     """
 
@@ -87,6 +88,7 @@ class Manifest:
     system: str = field(default_factory=system)
     versions: dict[str, str] = field(default_factory=versions)
     plugins: dict[str, str] = field(default_factory=dict)
+    smoke: bool = False
     notes: list[str] = field(default_factory=list)
     format: int = FORMAT
 

@@ -78,7 +78,7 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     micro = max(1, stage.budget.batch_size // stage.budget.accumulate)
     batches = [made_up(stage, plan, len(data.labels), micro, fabric.device) for _ in range(stage.budget.accumulate)]
     step = 0.0
-    if stage.budget.steps != 0:
+    if stage.optim is not None and stage.budget.steps != 0:
         parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
         optimization = stage.optim.build(parameters=parameters, horizon=Horizon(STEPS + 1, STEPS + 1))
         wrapped, optimizer = fabric.setup(trainable, optimization.optimizer)
