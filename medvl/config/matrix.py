@@ -18,7 +18,7 @@ from medvl.errors import ConfigError, unknown
 from medvl.plugins import Plugins
 
 # cells are experiments of one name, read with one set of plugins, by one command
-OF_ALL_CELLS = ("medvl", "name", "extends", "plugins", "runs", "devices", *TABLE_KEYS)
+OF_ALL_CELLS = ("medvl", "name", "extends", "plugins", "runs", "devices", "smoke", *TABLE_KEYS)
 
 
 @dataclass(frozen=True)
