@@ -69,10 +69,10 @@ def write(folder: Path, *changes: tuple[str, str], base: str = BASE, table: str 
     return path
 
 
-def plan(path: Path, *overrides: str) -> TablePlan:
+def plan(path: Path, *overrides: str, smoke: bool = False) -> TablePlan:
     """The checked table."""
     planner, tree = Planner(), overridden_tree(path, overrides)
-    return plan_table(read_matrix(tree, planner.plugins(tree)), planner)
+    return plan_table(read_matrix(tree, planner.plugins(tree)), planner, smoke)
 
 
 class InlineEngine:

@@ -110,3 +110,11 @@ def test_the_metric_is_one_that_every_cell_gives(tmp_path, metric, told):
 def test_a_table_s_stages_run_on_one_device_each(tmp_path):
     with pytest.raises(ConfigError, match="a table runs each stage on one device"):
         small_table.plan(small_table.write(tmp_path), "devices=2")
+
+
+def test_smoke_makes_every_cell_tiny_and_says_so(tmp_path):
+    file = small_table.write(tmp_path)
+    plan = small_table.plan(file, "budget.steps=1000", smoke=True)
+    assert plan.smoke and plan.folder == tmp_path / "runs/smoke/small/tables"
+    assert {run.plan.stage.budget.steps for run in plan.stages.values()} == {4}
+    assert not small_table.plan(file).smoke
