@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, cast
 
 import click
 
-from medvl.cli.options import experiment_arguments, short_path, told_to_stop
+from medvl.cli.options import experiment_arguments, short_path, smoke_option, told_to_stop
 
 if TYPE_CHECKING:
     from medvl.tables.engine import EngineName
@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     "KEY=VALUE changes the experiment that the cells change; what a choice says wins."
 )
 @experiment_arguments
+@smoke_option
 @click.option("--dry-run", is_flag=True, help="List the runs, what is shared, and how long it will take; run nothing.")
 @click.option("--jobs", type=click.IntRange(1), metavar="N",
               help="Stages at once. [default: one a GPU; without one, two]")  # fmt: skip
@@ -33,6 +34,7 @@ def command(
     file: Path,
     overrides: tuple[str, ...],
     plugin_files: tuple[str, ...],
+    smoke: bool,
     dry_run: bool,
     jobs: int | None,
     engine: str,
@@ -48,12 +50,12 @@ def command(
 
     planner = Planner(plugin_files)
     tree = overridden_tree(file, overrides)
-    plan = plan_table(read_matrix(tree, planner.plugins(tree)), planner)
+    plan = plan_table(read_matrix(tree, planner.plugins(tree)), planner, smoke)
     if dry_run:
         _dry_run(plan, jobs)
         return
     reports = _run(plan, cast("EngineName", engine), jobs, options, plugin_files) if plan.left() else {}
-    rendering = Rendering(plan.name, plan.matrix, read_cells(plan, reports))
+    rendering = Rendering(plan.name, plan.matrix, read_cells(plan, reports), plan.smoke)
     rendering.table().show()
     click.echo("\nwhere everything lies:")
     for path in rendering.write(plan.folder):

@@ -58,7 +58,7 @@ class Layout:
         if self.paper_values is None:
             return None
         problems = [
-            f"paper.{unknown('key', str(key), ('source', 'scale', 'values'))}"
+            f"paper: {unknown('key', str(key), ('source', 'scale', 'values'))}"
             for key in self.paper_values
             if key not in ("source", "scale", "values")
         ]

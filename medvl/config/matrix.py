@@ -18,7 +18,7 @@ from medvl.errors import ConfigError, unknown
 from medvl.plugins import Plugins
 
 # cells are experiments of one name, read with one set of plugins, by one command
-OF_ALL_CELLS = ("medvl", "name", "extends", "plugins", "runs", "devices", *TABLE_KEYS)
+OF_ALL_CELLS = ("medvl", "name", "extends", "plugins", "runs", "devices", "smoke", *TABLE_KEYS)
 
 
 @dataclass(frozen=True)
@@ -179,15 +179,16 @@ class _MatrixReader(ComponentReader):
 
     def _check_places(self, layout: Layout, axes: dict[str, Choices]) -> None:
         """Every axis is rows, columns or averaged over, and nothing else is."""
-        placed = [*layout.rows, *layout.columns, *layout.over]
+        before, placed = len(self.problems), set[str]()
         for key in ("rows", "columns", "over"):
             for axis in getattr(layout, key):
                 if axis not in axes:
                     self.problem(("table", key), unknown("axis", axis, axes))
-                elif placed.count(axis) > 1:
+                elif axis in placed:
                     self.problem(("table", key), f"axis '{axis}' has more than one place in the table")
+                placed.add(axis)
         missing = [axis for axis in axes if axis not in placed]
-        if missing:
+        if missing and len(self.problems) == before:
             where = "name it in rows, columns or over"
             self.problem(("table",), f"axis '{missing[0]}' of the matrix has no place in the table. {where}")
 

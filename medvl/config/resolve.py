@@ -46,8 +46,11 @@ def finish_tree(tree: Tree) -> Tree:
     """The same tree, changed for the last time: protocols expanded, references filled in.
 
     Raises:
-        ConfigError: with file and line.
+        ConfigError: with file and line; also for a table, which is many experiments.
     """
+    for key in TABLE_KEYS:
+        if key in tree.values:
+            raise ConfigError(f"{tree.place((key,))}: this file is a table of many experiments. do: medvl table FILE")
     expand_protocols(tree)
     tree.values = resolve_references(tree)
     refuse_nul(tree, tree.values, ())
@@ -107,7 +110,6 @@ class _Resolver(ComponentReader):
         values = self.tree.values
         self.known_keys(values, ROOT_KEYS, (), "key", "an experiment")
         self._version()
-        self._one_experiment()
         name = self._typed(("name",), str, required=True)
         if isinstance(name, str):
             self._folder_name(("name",), name)
@@ -145,12 +147,6 @@ class _Resolver(ComponentReader):
         version = self.tree.values.get("medvl", 1)
         if version != 1:
             self.problem(("medvl",), f"this medvl reads experiments of version 1, found {version!r}")
-
-    def _one_experiment(self) -> None:
-        for key in TABLE_KEYS:
-            if key in self.tree.values:
-                self.problem((key,), "this file is a table of many experiments. do: medvl table FILE")
-                return
 
     def _stage(self, name: str, values: Any) -> Stage | None:
         path: KeyPath = ("stages", name)

@@ -47,10 +47,12 @@ def forecast(plan: TablePlan, jobs: int, threads: int, tell: Callable[[int, int]
         kinds.setdefault(kind_of(run), []).append(run)
     seconds: dict[str, float] = {}
     failures: list[str] = []
+    kept: set[tuple[object, ...]] = set()
     for number, runs in enumerate(kinds.values(), start=1):
         try:
             timing = time_stage(runs[0], threads)
-            seconds |= {run.at.hash: _seconds(run, timing) for run in runs}
+            for run in runs:
+                seconds[run.at.hash] = _seconds(run, timing) + _encoding(run, timing, kept)
         except MedvlError as error:
             failures.append(f"{len(runs)} stages like {runs[0].stage} are left out, which cannot be timed: {error}")
         tell(number, len(kinds))
@@ -69,6 +71,15 @@ def _seconds(run: StageRun, timing: Timing) -> float:
     predicted = passes * validations * cases.get("val", 0)
     predicted += sum(cases[evaluator.split] for evaluator in plan.evaluators)
     return AROUND + steps * timing.step + predicted / timing.cases * timing.predict
+
+
+def _encoding(run: StageRun, timing: Timing, kept: set[tuple[object, ...]]) -> float:
+    """Features of a frozen encoder, which the first of the stages that share them computes."""
+    key = (run.parents, run.plan.stage.data.name, timing.encode > 0)
+    if not timing.encode or key in kept:
+        return 0.0
+    kept.add(key)
+    return sum(_cases(run).values()) / timing.cases * timing.encode
 
 
 def _cases(run: StageRun) -> dict[str, int]:

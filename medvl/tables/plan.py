@@ -9,6 +9,7 @@ from pathlib import Path
 
 from medvl.config.experiment import Experiment
 from medvl.config.matrix import Cell, Matrix
+from medvl.config.smoke import shrink
 from medvl.engine.check import Plan
 from medvl.engine.hardware import settle
 from medvl.engine.located import Located
@@ -52,6 +53,7 @@ class TablePlan:
     Attributes:
         matrix: what the file says.
         name: of the experiment; `folder`: where its tables go.
+        smoke: whether the cells were made tiny.
         stages: hash -> stage, parents first.
         needed: cell (as text) -> hash of the stage whose metric it shows.
     """
@@ -59,6 +61,7 @@ class TablePlan:
     matrix: Matrix
     name: str
     folder: Path
+    smoke: bool
     stages: dict[str, StageRun]
     needed: dict[str, str]
 
@@ -71,8 +74,13 @@ class TablePlan:
         return [stage for stage in self.stages.values() if not stage.finished]
 
 
-def plan_table(matrix: Matrix, planner: Planner) -> TablePlan:
+def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePlan:
     """Resolve and check every cell, and find the stages that they share.
+
+    Args:
+        matrix: as read.
+        planner: checks.
+        smoke: make every cell tiny (`medvl.config.smoke`); also where the file says `smoke: true`.
 
     Raises:
         ConfigError: all problems of all cells at once, each with the cells it is in.
@@ -83,7 +91,11 @@ def plan_table(matrix: Matrix, planner: Planner) -> TablePlan:
     name, folder = "", Path()
     for cell in matrix.cells:
         with problems.of(cell):
-            experiment = planner.experiment(tree := matrix.tree_of(cell))
+            tree = matrix.tree_of(cell)
+            if smoke or tree.values.get("smoke"):
+                shrink(tree, planner.plugins(tree))
+            experiment = planner.experiment(tree)
+            smoke = experiment.smoke
             if experiment.devices != 1:
                 raise ConfigError(f"{tree.place(('devices',))}: a table runs each stage on one device; devices: 1")
             tree.values["runs"] = str(experiment.runs)  # workers may have another working folder
@@ -98,7 +110,7 @@ def plan_table(matrix: Matrix, planner: Planner) -> TablePlan:
                 stages.setdefault(at.hash, run).cells.append(cell)
             needed[str(cell)] = places[matrix.layout.stage].hash
     problems.tell(len(matrix.cells))
-    return TablePlan(matrix, name, folder, stages, needed)
+    return TablePlan(matrix, name, folder, smoke, stages, needed)
 
 
 def _check_metric(matrix: Matrix, plans: dict[str, Plan]) -> None:

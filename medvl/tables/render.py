@@ -7,10 +7,12 @@ import io
 import re
 from collections import Counter
 from collections.abc import Sequence
+from itertools import product
 from pathlib import Path
 
 from medvl.config.layout import Choices
 from medvl.config.matrix import Matrix
+from medvl.config.smoke import NOTE
 from medvl.files import write_text_atomic
 from medvl.runs.tables import FORMATS, Table
 from medvl.runs.verdict import Summary
@@ -37,11 +39,15 @@ class Rendering:
     def __init__(self, name: str, matrix: Matrix, cells: Sequence[CellResult], smoke: bool = False) -> None:
         self.name, self.matrix, self.cells, self.smoke = name, matrix, cells, smoke
         layout = matrix.layout
-        self.rows = list(dict.fromkeys(each.cell.of(layout.rows) for each in cells))
-        self.columns = list(dict.fromkeys(each.cell.of(layout.columns) for each in cells))
+        self.rows, self.columns = self._present(layout.rows), self._present(layout.columns)
         self._groups: dict[tuple[Choices, Choices], list[CellResult]] = {}
         for each in cells:
             self._groups.setdefault((each.cell.of(layout.rows), each.cell.of(layout.columns)), []).append(each)
+
+    def _present(self, axes: Choices) -> list[Choices]:
+        """The combinations of some axes that a cell has, in the order of the file."""
+        there = {each.cell.of(axes) for each in self.cells}
+        return [chosen for chosen in product(*(self.matrix.axes[axis] for axis in axes)) if chosen in there]
 
     def table(self) -> Table:
         """The table's metric, with the paper's numbers and verdicts in brackets."""
@@ -131,6 +137,8 @@ class Rendering:
             ]
             notes.append(f"in brackets: the number of {self.matrix.paper.source}, and how ours compares")
             notes += ["; ".join(meanings)] if meanings else []
+        if self.smoke:
+            notes.append(NOTE)
         if verdicts:
             notes.append("verdicts: " + ", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
         return notes

@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from medvl.config.experiment import Stage
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
 from medvl.engine.check import Plan
+from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
 from medvl.engine.schedules import Horizon
 from medvl.engine.trainable import Trainable
@@ -22,17 +23,21 @@ from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus
 from medvl.tables.plan import StageRun
 
+if TYPE_CHECKING:
+    from lightning_fabric import Fabric
+
 STEPS = 3
 TOKENS = 32  # of a made-up text
 
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one optimiser step, and of predicting one micro-batch of `cases`."""
+    """Seconds of one optimiser step, of predicting `cases`, and of computing features of theirs that are kept."""
 
     step: float
     predict: float
     cases: int
+    encode: float = 0.0
 
 
 def kind_of(run: StageRun) -> str:
@@ -77,8 +82,12 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     trainable = Trainable(model, build_objective(stage, model, data)).to(fabric.device)
     micro = max(1, stage.budget.batch_size // stage.budget.accumulate)
     batches = [made_up(stage, plan, len(data.labels), micro, fabric.device) for _ in range(stage.budget.accumulate)]
+    encode = 0.0
+    if plan.keeps_features:
+        encode = _passes(lambda: model(batches[0], (POOLED,)), trainable, fabric)
+        batches = [_kept(batch, plan, model.width(POOLED)) for batch in batches]
     step = 0.0
-    if stage.optim is not None and stage.budget.steps != 0:
+    if stage.optim is not None and stage.budget.trains:
         parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
         optimization = stage.optim.build(parameters=parameters, horizon=Horizon(STEPS + 1, STEPS + 1))
         wrapped, optimizer = fabric.setup(trainable, optimization.optimizer)
@@ -87,12 +96,22 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict = 0.0
-    if plan.evaluators:
-        trainable.eval()
-        with torch.no_grad(), fabric.autocast():
-            predict = _seconds(lambda: trainable.predict(batches[0]), 1, fabric.device)
-    return Timing(step, predict, micro)
+    predict = _passes(lambda: trainable.predict(batches[0]), trainable, fabric) if plan.evaluators else 0.0
+    return Timing(step, predict, micro, encode)
+
+
+def _kept(batch: Batch, plan: Plan, width: int) -> Batch:
+    """The same cases with features in place of their images."""
+    pixels = {field for name in plan.views for field in build_views(plan.stage)[name].sizes(name)}
+    features = torch.rand(len(batch["rows"]), width, device=batch["rows"].device)
+    return {name: value for name, value in batch.items() if name not in pixels} | {POOLED: features}
+
+
+def _passes(work: Callable[[], Any], trainable: Trainable, fabric: Fabric) -> float:
+    """Seconds of work that needs no gradient."""
+    trainable.eval()
+    with torch.no_grad(), fabric.autocast():
+        return _seconds(work, 1, fabric.device)
 
 
 def made_up(stage: Stage, plan: Plan, labels: int, cases: int, device: torch.device) -> Batch:

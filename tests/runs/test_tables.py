@@ -44,3 +44,15 @@ def test_bytes_are_spelled_for_people():
     assert [spell_bytes(n) for n in (640_000, 1_500_000, 19_240_000_000, 2 * 10**12)] == [
         "640 kB", "1.5 MB", "19.2 GB", "2.0 TB"
     ]  # fmt: skip
+
+
+def test_written_as_latex_and_html(tmp_path):
+    table = Table("100 % of {x}_y", ["method", "a & b"], [["<clip>", "0.5 ± 0.1"], ["~", "–"]], ["p < 0.05 \\ done"])
+    table.write(tmp_path, "test", ("tex", "html"))
+    tex = (tmp_path / "test.tex").read_text()
+    assert r"\caption{100 \% of \{x\}\_y}" in tex and r"\begin{tabular}{lr}" in tex
+    assert "method & a \\& b \\\\\n\\midrule\n$<$clip$>$ & 0.5 $\\pm$ 0.1 \\\\\n\\textasciitilde{} & -- \\\\" in tex
+    assert r"\footnotesize p $<$ 0.05 \textbackslash{} done" in tex
+    page = (tmp_path / "test.html").read_text()
+    assert "<th>&lt;clip&gt;</th><td>0.5 ± 0.1</td>" in page and "<th>a &amp; b</th>" in page
+    assert not (tmp_path / "test.md").exists()
