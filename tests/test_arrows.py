@@ -31,6 +31,7 @@ LAYERS = (
     {"medvl.objectives", "medvl.evaluate"},
     {"medvl.runs"},
     {"medvl.engine"},
+    {"medvl.tables"},
     {"medvl.testkit", "medvl.cli"},
     {"medvl.__main__"},
 )

@@ -12,6 +12,7 @@ from medvl.errors import MedvlError
 
 VERBS = {
     "run": "Train and evaluate an experiment; goes on where an earlier run of it stopped.",
+    "table": "Run all cells of a table, several at once, and show ours beside the paper's.",
     "check": "Say what is wrong with an experiment, before any data is read.",
     "show": "Print the resolved experiment, and where each value came from.",
     "list": "List the components that can be named in an experiment.",

@@ -1,16 +1,20 @@
-"""What several verbs share: the experiment's file, its overrides, and one-file plugins."""
+"""What several verbs share: the experiment's file, its overrides, one-file plugins, and how they end."""
 
 from __future__ import annotations
 
+import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 if TYPE_CHECKING:
     from medvl.config.experiment import Experiment
     from medvl.plugins import Plugins
+
+STOPPED = 130  # the exit code of a program that Ctrl-C ended
 
 plugin_option = click.option(
     "--plugin",
@@ -53,3 +57,31 @@ def load_experiment(
     if smoke or tree.values.get("smoke"):
         shrink(tree, plugins)
     return resolve(tree, plugins), plugins
+
+
+def told_to_stop(*, saved: bool, tell: bool = True) -> NoReturn:
+    """End a run that was interrupted, and say how to go on.
+
+    Args:
+        saved: whether the last step is in a checkpoint.
+        tell: whether this process is the one that talks.
+    """
+    if tell:
+        how = "everything is saved" if saved else "at once; the last checkpoint is good"
+        click.echo(f"\nstopped; {how}. to go on: {_this_command()}", err=True)
+    sys.exit(STOPPED)
+
+
+def _this_command() -> str:
+    """What the user typed, to be typed again."""
+    program = Path(sys.argv[0])
+    started = [sys.executable, "-m", "medvl"] if program.name == "__main__.py" else [program.name]
+    return shlex.join([*started, *sys.argv[1:]])
+
+
+def short_path(path: Path) -> str:
+    """A path as the user would type it: relative to the working folder where it lies below it."""
+    try:
+        return str(path.relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)

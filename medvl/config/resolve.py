@@ -8,7 +8,7 @@ from typing import Any
 
 from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
-from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, apply_override, load_tree
+from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, TABLE_KEYS, apply_override, load_tree
 from medvl.config.protocols import expand_protocols
 from medvl.config.reader import OBJECTIVE_KEYS, SLOT_KEYS, ComponentReader
 from medvl.config.schema import parameters_of, spell
@@ -27,9 +27,27 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
     Raises:
         ConfigError: with file and line.
     """
+    return finish_tree(overridden_tree(path, overrides))
+
+
+def overridden_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
+    """The file, what it extends, and the overrides in order; references stand as they are written.
+
+    Raises:
+        ConfigError: with file and line.
+    """
     tree = load_tree(path)
     for text in overrides:
         apply_override(tree, text)
+    return tree
+
+
+def finish_tree(tree: Tree) -> Tree:
+    """The same tree, changed for the last time: protocols expanded, references filled in.
+
+    Raises:
+        ConfigError: with file and line.
+    """
     expand_protocols(tree)
     tree.values = resolve_references(tree)
     refuse_nul(tree, tree.values, ())
@@ -89,6 +107,7 @@ class _Resolver(ComponentReader):
         values = self.tree.values
         self.known_keys(values, ROOT_KEYS, (), "key", "an experiment")
         self._version()
+        self._one_experiment()
         name = self._typed(("name",), str, required=True)
         if isinstance(name, str):
             self._folder_name(("name",), name)
@@ -126,6 +145,12 @@ class _Resolver(ComponentReader):
         version = self.tree.values.get("medvl", 1)
         if version != 1:
             self.problem(("medvl",), f"this medvl reads experiments of version 1, found {version!r}")
+
+    def _one_experiment(self) -> None:
+        for key in TABLE_KEYS:
+            if key in self.tree.values:
+                self.problem((key,), "this file is a table of many experiments. do: medvl table FILE")
+                return
 
     def _stage(self, name: str, values: Any) -> Stage | None:
         path: KeyPath = ("stages", name)

@@ -78,7 +78,7 @@ class _Shrinker:
         evaluators = stage.get("evaluate")
         for index in range(len(evaluators) if isinstance(evaluators, list) else 0):
             self.component("evaluator", (*path, "evaluate", index))
-        if stage.get("budget") is not None or _trains(stage.get("protocol")):
+        if stage.get("budget") is not None:
             self.budget((*path, "budget"))
 
     def data(self, path: KeyPath) -> None:
@@ -211,12 +211,6 @@ class _Shrinker:
 
     def put(self, path: KeyPath, value: Any) -> None:
         put(self.tree, path, value, self.origin)
-
-
-def _trains(protocol: Any) -> bool:
-    """Whether a stage's protocol would give it a budget, were none written."""
-    name = protocol.get("name") if isinstance(protocol, dict) else protocol
-    return name is not None and name != "zero_shot"
 
 
 def _lowered(value: Any, declared: Any) -> Any:

@@ -27,6 +27,7 @@ class StageContext:
         folder: `runs/NAME/STAGE-HASH`.
         parents: stage name -> folder of the stages it starts from.
         guard: says whether the run was asked to stop.
+        pictures: whether the stage draws its curves; for a few seconds of training they take longer than all else.
     """
 
     experiment: Experiment
@@ -36,6 +37,7 @@ class StageContext:
     folder: Path
     parents: dict[str, Path]
     guard: InterruptGuard
+    pictures: bool = True
 
     @property
     def stage(self) -> Stage:

@@ -11,6 +11,8 @@ from medvl.runs.manifest import Manifest
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 RESULTS = "results.json"
+LOG = "log.txt"  # what a stage printed, where it ran in the background
+ERROR = "error.txt"  # why it failed there
 TOKENIZER = "tokenizer.json"
 EXPORTS = "exports"
 OBJECTIVE = "objective.safetensors"  # among the exports: the objective's own weights, for `init`

@@ -125,6 +125,14 @@ class Manifest:
             raise DataError(f"manifest '{path}' cannot be read: {error}. give the folder of a stage") from error
 
 
+def is_complete(folder: Path) -> bool:
+    """Whether a stage has run to its end in this folder."""
+    try:
+        return Manifest.read(folder).status == "complete"
+    except DataError:  # never started, or killed before its first word
+        return False
+
+
 def device_name(device: str = "cpu") -> str:
     """The name of an accelerator (`cuda`, `cuda:1`) or of the processor."""
     if device.startswith("cuda"):

@@ -97,13 +97,13 @@ def test_a_budget_of_no_steps_stays_so(tmp_path: Path, plugins: Plugins) -> None
     assert tree.values["stages"]["pretrain"]["budget"]["steps"] == 0
 
 
-def test_a_stage_whose_budget_a_protocol_would_fill_in_is_given_a_small_one(tmp_path: Path, plugins: Plugins) -> None:
+def test_what_a_protocol_fills_in_is_made_small_too(tmp_path: Path, plugins: Plugins) -> None:
     data = {"name": "phantom"}
-    stages = {"probe": {"data": data, "protocol": "linear_probe"}, "zero": {"data": data, "protocol": "zero_shot"}}
+    stages = {"only": REAL} | {name: {"data": data, "protocol": name} for name in ("linear_probe", "zero_shot")}
     tree = read_tree(small.write(tmp_path, small.experiment(**stages)))
     shrink(tree, plugins)
-    assert tree.values["stages"]["probe"]["budget"]["steps"] == 4
-    assert "budget" not in tree.values["stages"]["zero"]
+    assert tree.values["stages"]["linear_probe"]["budget"]["steps"] == 4
+    assert tree.values["stages"]["zero_shot"]["budget"]["steps"] == 0
 
 
 MINIATURES = sorted(name for name in Plugins().registry.names("dataset") if name not in ("phantom", "folder"))
