@@ -45,7 +45,7 @@ def write(folder, patients, epochs):
 
     save_weights(TimmEncoder(64, model="resnet18", weights="none"), folder / "encoder.safetensors")
     stage = STAGE | {
-        "data": {"name": "phantom", "patients": patients, "resolution": 64},
+        "data": {"name": "phantom", "patients": patients, "resolution": 64, "accept": ["undefined_metric"]},
         "model": {"image": {"name": "timm", "model": "resnet18", "weights": "none", "init": "./encoder.safetensors"}},
         "budget": {"epochs": epochs, "batch_size": 64},
     }
