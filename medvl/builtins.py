@@ -52,6 +52,7 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
     registry.register_objective("total", "medvl.objectives.total:Total")
+    registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")

@@ -10,6 +10,8 @@ from typing import Any
 import click
 
 from medvl.cli.options import plugin_option
+from medvl.config import protocols
+from medvl.config.reader import OBJECTIVE_KEYS, SLOT_KEYS
 from medvl.config.schema import parameters_of, spell
 from medvl.errors import UnknownName, unknown
 from medvl.plugins import Plugins
@@ -25,15 +27,21 @@ SECTIONS = {  # of a stage, beside its components
     "stop": "medvl.config.sections:Stop",
 }
 
+BESIDE = {"encoder": SLOT_KEYS, "fusion": SLOT_KEYS, "objective": OBJECTIVE_KEYS}  # keys that are no parameters
+
 
 @click.command(
     help="Describe the component NAME: parameters, what it reads and gives, paper, place. KIND NAME where needed. "
-    "Or a section of a stage: data (the keys that all datasets share), budget, stop."
+    "Or a section of a stage: data (the keys that all datasets share), budget, stop, protocol."
 )
 @click.argument("names", nargs=-1, required=True, metavar="[KIND] NAME")
 @plugin_option
 def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
     """Everything about one name."""
+    if names == ("protocol",):
+        click.secho("section protocol", bold=True)
+        click.echo("\n" + (protocols.__doc__ or "").strip())
+        return
     if len(names) == 1 and names[0] in SECTIONS:
         module, _, name = SECTIONS[names[0]].partition(":")
         section = getattr(import_module(module), name)
@@ -47,6 +55,8 @@ def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
         if index:
             click.echo()
         _show(f"{entry.kind} {entry.name}", f"plugin {entry.plugin}, {entry.place}", entry.doc, entry.load())
+        if entry.kind in BESIDE:
+            click.echo(f"beside its parameters: {', '.join(BESIDE[entry.kind])}")
 
 
 def _find(plugins: Plugins, name: str) -> list[Entry]:

@@ -120,9 +120,13 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         _check_fusion(stage, model)
         add_fusion(stage, model)
         objective = build_objective(stage, model, data)
+    if stage.budget.trains and not objective.trains:
+        raise ConfigError(
+            f"{stage.place}.budget: objective '{stage.objective.name}' learns nothing. do: budget: {{steps: 0}}"
+        )
     used = _check_needs(stage, model, objective)
     wanted_views = tuple(objective.views) if "image" in used or (objective.views and not objective.needs) else ()
-    reads_text = "text" in used
+    reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     evaluators = build_evaluators(stage, data)
@@ -271,7 +275,9 @@ def _meta_batch(stage: Stage, data: DataSpec, views: dict[str, View], wanted: tu
 def _dry_run(stage: Stage, model: Model, objective: Objective, batch: Batch) -> None:
     """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
     try:
-        losses = objective(model, batch)
+        losses = objective(model, batch) if objective.trains else {}
+        if not objective.trains:
+            objective.predict(model, {name: value for name, value in batch.items() if not name.startswith("text.")})
     except NotImplementedError:  # an operation that needs values, which meta tensors do not have
         return
     except Exception as error:

@@ -63,7 +63,8 @@ def _build(context: StageContext, data: StageData) -> tuple[Trainable, list[Cove
     if model.text is not None:
         if context.leads and not (context.folder / TOKENIZER).is_file():
             model.text.save_files(context.folder)
-        data.tokens = tokens_of(context, data, model.text.tokenizer)
+        if plan.reads_text:
+            data.tokens = tokens_of(context, data, model.text.tokenizer)
     coverages = load_start(model, plan, context.parents)
     objective = build_objective(plan.stage, model, data.spec)
     return Trainable(model, objective), coverages + load_objective(objective, plan, context.parents)

@@ -27,6 +27,8 @@ class Objective(nn.Module):
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
             What it loses beside, case by case, stands in `alone`.
         aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
+        trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
+        own_texts: it feeds the text encoder itself (prompts); the cases need none.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
@@ -38,6 +40,8 @@ class Objective(nn.Module):
     predicts: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[bool] = False
     aligns: ClassVar[bool] = False
+    trains: ClassVar[bool] = True
+    own_texts: ClassVar[bool] = False
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses; the stage minimises their sum."""

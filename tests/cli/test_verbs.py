@@ -115,13 +115,14 @@ def test_describe_says_all_of_a_component():
     for words in (
         "fusion mmbt", "plugin mmbt", "fusion.py:", "preset", "one of paper, released; default paper",
         "image_tokens  int or none; default none", "needs", "image.tokens, text.ids", "joint", "Kiela",
+        "beside its parameters: init, lr_scale, frozen",
     ):  # fmt: skip
         assert words in output
 
 
 @pytest.mark.parametrize(
     ("section", "said"),
-    [("data", "only  "), ("budget", "sort_window  "), ("stop", "metric  ")],
+    [("data", "only  "), ("budget", "sort_window  "), ("stop", "metric  "), ("protocol", "| `lp_ft` ")],
 )
 def test_the_sections_of_a_stage_are_described(section, said):
     output = medvl("describe", section)

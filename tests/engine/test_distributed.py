@@ -41,6 +41,19 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path):
     assert difference("two") < 1e-5
 
 
+def test_two_processes_encode_each_case_once(tmp_path, cache):
+    """Each its share, into one cache, from which both feed themselves."""
+    image = {"name": "timm", "model": "test_resnet", "weights": "none", "frozen": True}
+    view = {"image": {"name": "plain", "size": 32, "mean": 0.43}}  # of no other test: its features are not there yet
+    path = small.write(tmp_path, small.experiment(only=small.FINETUNE | {"model": {"image": image}, "views": view}))
+    finish(small.start_two(path), tmp_path)
+    (folder,) = tmp_path.glob("runs/small/only-*")
+    splits = json.loads((folder / "manifest.json").read_text())["splits"]
+    key = max((cache / "features").iterdir(), key=lambda made: made.stat().st_mtime)
+    parts = [json.loads(record.read_text())["rows"] for record in key.glob("*.json")]
+    assert len(parts) == 2 and sum(parts) == splits["learning"] + splits["val"] + splits["test"]
+
+
 def test_a_whole_run_in_which_one_process_writes(tmp_path, cache):
     path = small.write(tmp_path)
     command = [sys.executable, "-m", "medvl", "run", str(path), "devices=2"]
