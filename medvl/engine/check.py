@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
-from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, Feature, slot_of, slots_of
+from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, slot_of, slots_of
 from medvl.data.dataset import Dataset
-from medvl.data.lints.finding import Finding
 from medvl.data.lints.suite import before_reading
 from medvl.data.view import View
 from medvl.engine.assemble import (
@@ -25,7 +21,10 @@ from medvl.engine.assemble import (
     build_views,
     data_spec,
 )
+from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
+from medvl.engine.made_up import made_up_batch
+from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, nearest
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
@@ -33,40 +32,6 @@ from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
 
 META_TEXT = 8  # tokens of a text in the dry run
-
-
-@dataclass
-class Plan:
-    """What a stage will build and read, and the shapes it will export.
-
-    Attributes:
-        slots: model slots that the objective uses; the others are not built.
-        views: views that the objective wants.
-        reads_text, reads_labels: whether texts are read, and labels, by the objective or by an evaluator.
-        keeps_features: pooled features of the images are computed once and fed in place of the images.
-        size: side in pixels of the views; source: side that the image store must hold.
-        exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
-        mirroring: those of `views` that mirror the radiograph at random.
-        notes: sentences worth telling.
-        findings: what looks wrong, as far as parameters show it (`medvl.data.lints`).
-    """
-
-    stage: Stage
-    slots: tuple[str, ...]
-    views: tuple[str, ...]
-    reads_text: bool
-    reads_labels: bool
-    keeps_features: bool
-    size: int
-    source: int
-    features: dict[str, Feature]
-    exports: dict[str, dict[str, tuple[int, ...]]]
-    objective: dict[str, tuple[int, ...]]
-    parameters: int
-    evaluators: list[Evaluator]
-    mirroring: tuple[str, ...] = ()
-    notes: list[str] = field(default_factory=list)
-    findings: list[Finding] = field(default_factory=list)
 
 
 Check = Callable[[Stage, dict[str, Plan], Sequence[str]], Plan]
@@ -131,14 +96,16 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     evaluators = build_evaluators(stage, data)
     _check_evaluators(stage, data, objective, evaluators)
-    batch = _meta_batch(stage, data, views, wanted_views)
+    cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
+    wanted = [(name, views[name]) for name in wanted_views]
+    batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
     _dry_run(stage, model, objective, batch)
     kept, notes = plan_features(stage, model, objective, {name: views[name] for name in wanted_views}, batch)
     for slot in ("image", "text", "fusion"):
         if slot not in used:
             setattr(model, slot, None)
-    _check_init(stage, model, used, earlier, refused)
-    _check_objective_init(stage, objective, earlier, refused)
+    check_slot_starts(stage, model, used, earlier, refused)
+    check_objective_start(stage, objective, earlier, refused)
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
@@ -152,8 +119,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
-        exports={name: _shapes(module) for name, module in objective.exports(model).items()},
-        objective=_shapes(objective),
+        exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
+        objective=shapes_of(objective),
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
         evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
@@ -260,18 +227,6 @@ def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evalua
         )
 
 
-def _meta_batch(stage: Stage, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]) -> Batch:
-    """What the stage would be fed, on the meta device."""
-    cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
-    sides = {field: side for name in wanted for field, side in views[name].sizes(name).items()}
-    batch: Batch = {field: torch.empty(cases, 1, side, side, device="meta") for field, side in sides.items()}
-    batch["text.ids"] = torch.zeros(cases, META_TEXT, dtype=torch.int64, device="meta")
-    batch["text.mask"] = torch.ones(cases, META_TEXT, dtype=torch.bool, device="meta")
-    batch["labels"] = torch.zeros(cases, len(data.labels), device="meta")
-    batch["rows"] = torch.zeros(cases, dtype=torch.int64, device="meta")
-    return batch
-
-
 def _dry_run(stage: Stage, model: Model, objective: Objective, batch: Batch) -> None:
     """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
     try:
@@ -292,69 +247,3 @@ def _dry_run(stage: Stage, model: Model, objective: Objective, batch: Batch) -> 
                 f"{stage.objective.place}: loss '{name}' of objective '{stage.objective.name}' must be a scalar, "
                 f"found {shape}"
             )
-
-
-def _check_init(
-    stage: Stage, model: Model, used: tuple[str, ...], earlier: dict[str, Plan], refused: Sequence[str]
-) -> None:
-    for slot in used:
-        component = stage.slots[slot]
-        if component.init is None:
-            continue
-        parent, _, export = component.init.partition(".")
-        if Path(component.init).suffix in (".safetensors", ".pt", ".pth", ".ckpt", ".bin"):
-            if not Path(component.init).is_file():
-                raise ConfigError(f"{component.place}.init: no such file: {component.init}")
-            continue
-        if parent in refused:
-            continue
-        if parent not in earlier:
-            raise ConfigError(_no_such_stage(component, parent, earlier) + "; or give a .safetensors or .pt file")
-        exports = earlier[parent].exports
-        if export not in exports:
-            raise ConfigError(
-                f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} "
-                f"it exports: {', '.join(exports)}"
-            )
-        differing = _first_difference(exports[export], _shapes(getattr(model, slot)))
-        if differing:
-            raise ConfigError(
-                f"{component.place}.init: the weights of '{component.init}' do not fit this {slot}: {differing}. "
-                f"give both stages the same encoder and parameters, or init: null"
-            )
-
-
-def _check_objective_init(stage: Stage, objective: Objective, earlier: dict[str, Plan], refused: Sequence[str]) -> None:
-    component = stage.objective
-    if component.init is None or component.init in refused:
-        return
-    if component.init not in earlier:
-        raise ConfigError(_no_such_stage(component, component.init, earlier))
-    differing = _first_difference(earlier[component.init].objective, _shapes(objective.inherits()))
-    if differing:
-        raise ConfigError(
-            f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "
-            f"{differing}. give both stages the same objective and labels, or init: null"
-        )
-
-
-def _no_such_stage(component: Component, parent: str, earlier: dict[str, Plan]) -> str:
-    return (
-        f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} "
-        f"earlier stages: {', '.join(earlier) or 'none'}"
-    )
-
-
-def _first_difference(given: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> str:
-    for name, shape in wanted.items():
-        if name not in given:
-            return f"it has no tensor '{name}'"
-        if given[name] != shape:
-            if "word_embeddings" in name or "tok_embeddings" in name:
-                continue  # the vocabulary's size is known only once the tokenizer is there
-            return f"'{name}' is {list(given[name])} there and {list(shape)} here"
-    return ""
-
-
-def _shapes(module: nn.Module) -> dict[str, tuple[int, ...]]:
-    return {name: tuple(tensor.shape) for name, tensor in module.state_dict().items()}

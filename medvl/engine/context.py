@@ -10,9 +10,9 @@ from medvl.config.experiment import Experiment, Stage
 from medvl.data.cases import CaseArrays
 from medvl.data.feed import Feeder
 from medvl.engine.assemble import build_views
-from medvl.engine.check import Plan
 from medvl.engine.identity import stage_seed
 from medvl.engine.interrupt import InterruptGuard
+from medvl.engine.plan import Plan
 
 if TYPE_CHECKING:
     from lightning_fabric import Fabric

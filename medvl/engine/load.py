@@ -14,8 +14,9 @@ from medvl.config.source import Tree, read_yaml
 from medvl.data.images import prepare_image
 from medvl.data.view import View
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
-from medvl.engine.check import Plan, check_stage
+from medvl.engine.check import check_stage
 from medvl.engine.checkpoint import BEST, LAST, read_checkpoint
+from medvl.engine.plan import Plan
 from medvl.engine.trainable import Trainable
 from medvl.errors import DataError
 from medvl.models.base import Batch

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from medvl.engine.check import Plan
+from medvl.engine.plan import Plan
 from medvl.evaluate.base import Evaluator, Result
 from medvl.runs.manifest import is_complete
 from medvl.runs.results import read_results

@@ -28,9 +28,9 @@ from medvl.data.store import ImageStore, build_store
 from medvl.data.study_table import open_table
 from medvl.data.texts import RowTexts, Texts
 from medvl.engine.assemble import data_spec
-from medvl.engine.check import Plan
 from medvl.engine.context import StageContext
 from medvl.engine.identity import seed_of
+from medvl.engine.plan import Plan
 from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer
 from medvl.runs.progress import PATIENCE, Progress

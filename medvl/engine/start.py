@@ -10,7 +10,7 @@ from torch import nn
 
 from medvl.config.experiment import Stage
 from medvl.data.texts import RowTexts
-from medvl.engine.check import Plan
+from medvl.engine.plan import Plan
 from medvl.models.base import Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix

@@ -10,9 +10,9 @@ from pathlib import Path
 from medvl.config.experiment import Experiment
 from medvl.config.matrix import Cell, Matrix
 from medvl.config.smoke import shrink
-from medvl.engine.check import Plan
 from medvl.engine.hardware import settle
 from medvl.engine.located import Located
+from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, MedvlError, nearest
 from medvl.runs.manifest import is_complete
 from medvl.tables.planner import Planner

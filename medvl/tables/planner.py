@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 
 from medvl.config.experiment import Experiment, Stage
 from medvl.config.resolve import plugin_requests, resolve
 from medvl.config.source import Tree
 from medvl.data.dataset import Dataset
 from medvl.engine.assemble import build_dataset
-from medvl.engine.check import Plan, check_experiment, check_stage
+from medvl.engine.check import check_experiment, check_stage
 from medvl.engine.hardware import settle
 from medvl.engine.located import Located, locate
+from medvl.engine.plan import Plan
 from medvl.errors import ConfigError
 from medvl.plugins import Plugins
 
@@ -62,8 +64,10 @@ class Planner:
         return check_experiment(experiment, self._check)
 
     def _check(self, stage: Stage, earlier: dict[str, Plan], refused: Sequence[str]) -> Plan:
-        before = tuple((name, id(plan)) for name, plan in earlier.items())
-        key = (stage.name, json.dumps(stage.plain(), default=str), before, tuple(refused))
+        values = stage.plain()
+        values.pop("seed", None)  # another seed or fraction of the same stage passes the same checks
+        values["data"].pop("fraction", None)
+        key = (stage.name, json.dumps(values, default=str), _starts(stage, earlier), tuple(refused))
         if key not in self._plans:
             try:
                 self._plans[key] = check_stage(stage, earlier, refused)
@@ -72,7 +76,7 @@ class Planner:
         found = self._plans[key]
         if isinstance(found, ConfigError):
             raise found
-        return found
+        return replace(found, stage=stage)
 
     def dataset(self, stage: Stage) -> tuple[Dataset, str]:
         """A stage's dataset and its fingerprint.
@@ -97,3 +101,14 @@ class Planner:
         for name, plan in plans.items():
             found[name] = locate(experiment, plan.stage, self.dataset(plan.stage)[1], found, precision)
         return found
+
+
+def _starts(stage: Stage, earlier: Mapping[str, Plan]) -> str:
+    """All that a check looks at in earlier stages: which there are, and the shapes of what this one starts from."""
+    found: list[object] = [list(earlier)]
+    for init in (component.init for component in (*stage.slots.values(), stage.objective) if component.init):
+        parent, _, export = init.partition(".")
+        if parent in earlier:
+            plan = earlier[parent]
+            found.append(plan.exports.get(export, sorted(plan.exports)) if export else plan.objective)
+    return json.dumps(found)

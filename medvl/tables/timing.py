@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medvl.config.experiment import Stage
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
-from medvl.engine.check import Plan
 from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
+from medvl.engine.made_up import made_up_batch
+from medvl.engine.plan import Plan
 from medvl.engine.schedules import Horizon
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import Trainer
@@ -81,7 +81,11 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     model = build_model(stage, plan.size, Corpus(), only=plan.slots)
     trainable = Trainable(model, build_objective(stage, model, data)).to(fabric.device)
     micro = max(1, stage.budget.batch_size // stage.budget.accumulate)
-    batches = [made_up(stage, plan, len(data.labels), micro, fabric.device) for _ in range(stage.budget.accumulate)]
+    views = [(name, view) for name, view in build_views(stage).items() if name in plan.views]
+    batches = [
+        made_up_batch(views, labels=len(data.labels), cases=micro, tokens=TOKENS, device=fabric.device)
+        for _ in range(stage.budget.accumulate)
+    ]
     encode = 0.0
     if plan.keeps_features:
         encode = _passes(lambda: model(batches[0], (POOLED,)), trainable, fabric)
@@ -112,18 +116,6 @@ def _passes(work: Callable[[], Any], trainable: Trainable, fabric: Fabric) -> fl
     trainable.eval()
     with torch.no_grad(), fabric.autocast():
         return _seconds(work, 1, fabric.device)
-
-
-def made_up(stage: Stage, plan: Plan, labels: int, cases: int, device: torch.device) -> Batch:
-    """A batch of random images, words and labels, with the fields that a feeder gives."""
-    views = build_views(stage)
-    sides = {field: side for name in plan.views for field, side in views[name].sizes(name).items()}
-    batch: Batch = {field: torch.rand(cases, 1, side, side, device=device) for field, side in sides.items()}
-    batch["text.ids"] = torch.randint(5, 100, (cases, TOKENS), device=device)  # below are special tokens
-    batch["text.mask"] = torch.ones(cases, TOKENS, dtype=torch.bool, device=device)
-    batch["labels"] = torch.randint(2, (cases, labels), device=device).float()
-    batch["rows"] = torch.arange(cases, device=device)
-    return batch
 
 
 def _seconds(work: Callable[[], Any], times: int, device: torch.device) -> float:

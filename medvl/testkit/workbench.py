@@ -14,7 +14,8 @@ from medvl.config.experiment import Stage
 from medvl.config.resolve import resolve
 from medvl.config.source import Origin, Tree
 from medvl.engine.assemble import build_dataset, build_model, build_objective, data_spec
-from medvl.engine.check import Plan, check_stage
+from medvl.engine.check import check_stage
+from medvl.engine.plan import Plan
 from medvl.engine.trainable import Trainable
 from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus

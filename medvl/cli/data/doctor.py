@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from medvl.data.lints.finding import Finding
     from medvl.data.source import Source
-    from medvl.engine.check import Plan
+    from medvl.engine.plan import Plan
 
 SIDES = (224, 512)  # pixels; what papers mostly train at, for a dataset that no experiment says more of
 COLOURS = {"error": "red", "warning": "yellow"}
