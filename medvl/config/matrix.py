@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from typing import Any
 
@@ -53,6 +53,16 @@ class Matrix:
     cells: list[Cell]
     layout: Layout
     paper: Paper | None
+
+    def each_choice_once(self) -> Matrix:
+        """As few of the cells as hold every choice of every axis: what a table that is tiny anyway needs to show."""
+        seen: set[tuple[str, str]] = set()
+        kept = []
+        for cell in self.cells:
+            if not cell.choices.items() <= seen:
+                kept.append(cell)
+                seen |= cell.choices.items()
+        return replace(self, cells=kept)
 
     def tree_of(self, cell: Cell) -> Tree:
         """The cell's experiment: the choices' overrides in the order of the axes, then what every experiment gets.

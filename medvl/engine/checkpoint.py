@@ -39,6 +39,19 @@ def save_best(folder: Path, state: dict[str, Any]) -> None:
     _write(folder / BEST, state, "the best one so far is untouched: free some space and run the same command again")
 
 
+def keep_selected(folder: Path) -> None:
+    """Of a finished stage keep the selected weights, as `best.ckpt`; what only serves to go on from goes.
+
+    Raises:
+        CheckpointError: the disk is full; nothing is lost.
+    """
+    if not (folder / BEST).is_file():
+        state = read_checkpoint(folder / LAST)
+        save_best(folder, {"step": state["progress"]["step"], "trainable": state["trainable"]})
+    for name in (NEXT, LAST, PREVIOUS):
+        (folder / name).unlink(missing_ok=True)
+
+
 def load_checkpoint(folder: Path) -> tuple[dict[str, Any] | None, list[str]]:
     """(the newest checkpoint that can be read or None, sentences about those that cannot).
 

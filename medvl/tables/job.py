@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Literal
 import torch
 
 from medvl.config.source import Tree
+from medvl.engine.checkpoint import keep_selected
 from medvl.engine.context import StageContext
 from medvl.engine.hardware import make_fabric, settle
 from medvl.engine.interrupt import Interrupted, InterruptGuard
@@ -105,6 +106,7 @@ def _run(job: Job, guard: InterruptGuard) -> None:
     while True:
         try:
             run_or_reuse(context, dataset, versions)
+            keep_selected(at.folder)  # a table has hundreds of stages, and their optimiser states fill disks
             return
         except FolderInUse:  # another table, or what a killed one left running: then there will be nothing to do
             guard.check()

@@ -80,7 +80,8 @@ def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePl
     Args:
         matrix: as read.
         planner: checks.
-        smoke: make every cell tiny (`medvl.config.smoke`); also where the file says `smoke: true`.
+        smoke: make cells tiny (`medvl.config.smoke`), and take no more of them than hold every choice once; also where
+            the file says `smoke: true`.
 
     Raises:
         ConfigError: all problems of all cells at once, each with the cells it is in.
@@ -89,13 +90,15 @@ def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePl
     stages: dict[str, StageRun] = {}
     needed: dict[str, str] = {}
     name, folder = "", Path()
+    smoke = smoke or bool(matrix.tree.values.get("smoke"))
+    if smoke:
+        matrix = matrix.each_choice_once()
     for cell in matrix.cells:
         with problems.of(cell):
             tree = matrix.tree_of(cell)
-            if smoke or tree.values.get("smoke"):
+            if smoke:
                 shrink(tree, planner.plugins(tree))
             experiment = planner.experiment(tree)
-            smoke = experiment.smoke
             if experiment.devices != 1:
                 raise ConfigError(f"{tree.place(('devices',))}: a table runs each stage on one device; devices: 1")
             tree.values["runs"] = str(experiment.runs)  # workers may have another working folder

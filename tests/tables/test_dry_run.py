@@ -117,4 +117,9 @@ def test_smoke_makes_every_cell_tiny_and_says_so(tmp_path):
     plan = small_table.plan(file, "budget.steps=1000", smoke=True)
     assert plan.smoke and plan.folder == tmp_path / "runs/smoke/small/tables"
     assert {run.plan.stage.budget.steps for run in plan.stages.values()} == {4}
+    assert [str(cell) for cell in plan.matrix.cells] == [
+        "method=random, labels=all, seed=0",
+        "method=random, labels=all, seed=1",
+        "method=moco, labels=1 %, seed=0",
+    ]  # every choice once
     assert not small_table.plan(file).smoke

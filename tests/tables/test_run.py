@@ -7,6 +7,7 @@ import pytest
 from click.testing import CliRunner
 
 from medvl.cli.main import app
+from medvl.engine.checkpoint import keep_selected, read_checkpoint
 from medvl.engine.interrupt import Interrupted
 from medvl.engine.run import run_experiment
 from medvl.runs.manifest import Manifest
@@ -34,7 +35,15 @@ def test_two_at_once_give_what_one_after_the_other_gives(finished, tmp_path):
     tree = matrix.tree_of(cell)
     tree.values["runs"] = str(tmp_path / "runs")
     for outcome in run_experiment(Planner().experiment(tree), {}):
+        keep_selected(outcome.folder)
         assert small.differences(finished.root / "runs/small" / outcome.folder.name, outcome.folder) == []
+
+
+def test_stages_keep_the_selected_weights_and_not_what_they_went_on_from(finished):
+    for name in folders(finished.root):
+        folder = finished.root / "runs/small" / name
+        assert [path.name for path in folder.glob("*.ckpt")] == ["best.ckpt"]
+        assert read_checkpoint(folder / "best.ckpt")["step"] == 2
 
 
 def test_a_finished_table_is_only_shown(finished, monkeypatch):
