@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 STEPS = 3
 TOKENS = 32  # of a made-up text
+LONG = Horizon(total_steps=10**6, steps_per_epoch=10**3)  # longer than any warm-up: a step costs the same at any rate
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,7 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     step = 0.0
     if stage.optim is not None and stage.budget.trains:
         parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
-        optimization = stage.optim.build(parameters=parameters, horizon=Horizon(STEPS + 1, STEPS + 1))
+        optimization = stage.optim.build(parameters=parameters, horizon=LONG)
         wrapped, optimizer = fabric.setup(trainable, optimization.optimizer)
         trainer = Trainer(
             fabric, wrapped, optimizer, optimization, stage.budget, None, STEPS + 1, STEPS + 1, None, _Silent(), Path()

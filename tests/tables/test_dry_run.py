@@ -8,7 +8,7 @@ from medvl.errors import ConfigError
 from medvl.tables import forecast as forecasting
 from medvl.tables.dry_run import common_choices, overview, stages_table
 from medvl.tables.forecast import AROUND, forecast
-from medvl.tables.timing import Timing, kind_of
+from medvl.tables.timing import Timing, kind_of, time_stage
 from tests.tables import small_table
 
 
@@ -61,6 +61,18 @@ def test_stages_that_take_equally_long_are_one_kind(tmp_path):
     assert len({kind_of(run) for run in plan.stages.values() if run.stage == "probe"}) == 1
     wider = small_table.plan(tmp_path / "table.yaml", "probe.budget.batch_size=4")
     assert len({kind_of(run) for each in (plan, wider) for run in each.stages.values()}) == 3
+
+
+def test_a_stage_is_timed_whatever_the_length_of_its_warm_up(tmp_path):
+    """Three steps stand for all of them, also where the rate rises for longer than that."""
+    base = small_table.BASE.replace(
+        "lr: 0.001}\n    budget: {steps: 2,",
+        "lr: 0.001, schedule: {name: linear, warmup_steps: 60}}\n    budget: {steps: 90,",
+    )
+    plan = small_table.plan(small_table.write(tmp_path, base=base))
+    probe = next(run for run in plan.stages.values() if run.stage == "probe")
+    assert probe.plan.stage.plain()["optim"]["schedule"]["warmup_steps"] == 60
+    assert time_stage(probe, threads=1).step > 0
 
 
 def test_what_cannot_be_timed_is_left_out_and_told(tmp_path, monkeypatch):
