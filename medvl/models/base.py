@@ -14,6 +14,7 @@ from medvl.errors import ConfigError
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from medvl.models.masks.attention import SchemeMask
     from medvl.models.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
@@ -78,14 +79,17 @@ class TextEncoder(nn.Module):
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         raise NotImplementedError
 
-    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor) -> Tensor:
+    def joint(
+        self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask
+    ) -> Tensor:
         """The transformer over embeddings from anywhere (image tokens, words).
 
         Args:
             embeddings: (B, S, D) before positions, segments and normalisation.
             positions: (B, S) or (1, S) int64 position ids.
             segments: (B, S) or (1, S) int64 segment ids.
-            allow: bool, True = may attend; (B, S) over keys, or (B, S, S).
+            allow: a scheme at a layout (`medvl.scheme_mask`); or bool, True = may attend, (B, S) over keys or
+                (B, S, S).
 
         Returns:
             (B, S, D), the last layer.

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hugging_face, packing
 from medvl.models.base import TextEncoder
-from medvl.models.masks import as_attention_mask
+from medvl.models.masks.attention import SchemeMask, as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
@@ -113,7 +113,9 @@ class BertEncoder(TextEncoder):
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         return self.transformer.get_input_embeddings()(ids)
 
-    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor) -> Tensor:
+    def joint(
+        self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask
+    ) -> Tensor:
         """The transformer over embeddings from anywhere, see `TextEncoder.joint`: (B, S, D) -> (B, S, D)."""
         return self.transformer(
             inputs_embeds=embeddings,

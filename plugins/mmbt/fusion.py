@@ -76,7 +76,8 @@ class MMBT(medvl.Fusion):
         joined = torch.cat([image, model.text.embed(ids)], 1)  # (B, S, D)
         layout = medvl.Layout(image.shape[1], ids.shape[1], lengths)
         positions, segments = self._places(layout, ids.device)
-        tokens = model.text.joint(joined, positions, segments, self.mask(layout))
+        allow = medvl.scheme_mask(self.mask, layout, training=self.training)
+        tokens = model.text.joint(joined, positions, segments, allow)
         cls = model.text.pool(tokens) if self.cls == "pooler" else tokens[:, 0]
         return {"joint.cls": cls, "joint.tokens": tokens}
 
