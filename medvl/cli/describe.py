@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from inspect import getdoc
+from inspect import getdoc, isclass
 from typing import Any
 
 import click
 
+from medvl.cli.mask_picture import draw
 from medvl.cli.options import plugin_option
 from medvl.config.schema import parameters_of, spell
 from medvl.errors import UnknownName, unknown
@@ -17,7 +18,7 @@ from medvl.registry import KINDS, Entry
 
 CONTRACT = (
     "modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants", "labels",
-    "sections", "expectations", "split_by",
+    "sections", "expectations", "split_by", "text_cls", "draws",
 )  # fmt: skip
 SECTIONS = {  # of a stage, beside its components
     "data": "medvl.data.selection:Selection",
@@ -47,6 +48,8 @@ def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
         if index:
             click.echo()
         _show(f"{entry.kind} {entry.name}", f"plugin {entry.plugin}, {entry.place}", entry.doc, entry.load())
+        if entry.kind == "mask":
+            _draw(entry.load())
 
 
 def _find(plugins: Plugins, name: str) -> list[Entry]:
@@ -80,6 +83,15 @@ def _show(title: str, where: str, doc: str, target: Callable[..., Any]) -> None:
         click.secho("contract", bold=True)
         for word, value in contract.items():
             click.echo(f"  {word:<12}  {value}")
+
+
+def _draw(target: Callable[..., Any]) -> None:
+    """What a mask scheme lets see what, at its defaults; one made of other schemes has none of its own."""
+    if any(parameter.required for parameter in parameters_of(target).values()):
+        return
+    click.secho("who sees whom", bold=True)
+    scheme: Callable[..., Any] = target() if isclass(target) else target
+    click.echo("\n".join(draw(scheme)))
 
 
 def _plain(value: Any) -> str:

@@ -79,9 +79,7 @@ class TextEncoder(nn.Module):
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         raise NotImplementedError
 
-    def joint(
-        self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask
-    ) -> Tensor:
+    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask) -> Tensor:
         """The transformer over embeddings from anywhere (image tokens, words).
 
         Args:

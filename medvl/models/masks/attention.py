@@ -49,7 +49,7 @@ class SchemeMask:
         return allow.view(padded)
 
     def blocks(self) -> BlockMask:
-        """For FlexAttention, which asks pair by pair and leaves out blocks of 128 that see nothing; same for all heads."""
+        """For FlexAttention, which asks pair by pair and leaves out blocks of 128 x 128 that are all forbidden."""
         from torch.nn.attention.flex_attention import create_block_mask
 
         layout = self.layout

@@ -66,7 +66,9 @@ class Mixed:
 def _check(schemes: dict[str, Scheme], probabilities: dict[str, float]) -> None:
     problems = []
     if len(schemes) < 2:
-        problems.append("mask 'mixed' needs at least two schemes, e.g. {seq2seq: seq2seq, bidirectional: bidirectional}")
+        problems.append(
+            "mask 'mixed' needs at least two schemes, e.g. {seq2seq: seq2seq, bidirectional: bidirectional}"
+        )
     for name in probabilities:
         if name not in schemes:
             problems.append(f"probabilities: no scheme is called '{name}'.{nearest(name, schemes)}")
