@@ -9,7 +9,6 @@ from typing import Any
 
 import click
 
-from medvl.cli.mask_picture import draw
 from medvl.cli.options import plugin_option
 from medvl.config.schema import parameters_of, spell
 from medvl.errors import UnknownName, unknown
@@ -90,7 +89,9 @@ def _draw(target: Callable[..., Any]) -> None:
     if any(parameter.required for parameter in parameters_of(target).values()):
         return
     click.secho("who sees whom", bold=True)
-    scheme: Callable[..., Any] = target() if isclass(target) else target
+    from medvl.models.masks.picture import draw
+
+    scheme: Any = target() if isclass(target) else target
     click.echo("\n".join(draw(scheme)))
 
 

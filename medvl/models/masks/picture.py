@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+import torch
+
+from medvl.models.masks.attention import Scheme, SchemeMask
+from medvl.models.masks.layout import Layout
 
 IMAGE = ("[CLS]", "image", "image", "image", "[SEP]")
 TEXT = ("a", "small", "left", "effusion", "[SEP]", "[PAD]", "[PAD]")
@@ -11,17 +13,12 @@ REAL = 5  # of the text's positions
 SEES, BLIND = "■", "·"
 
 
-def draw(scheme: Callable[..., Any]) -> list[str]:
+def draw(scheme: Scheme) -> list[str]:
     """Lines of the picture: a row for each position that looks, a column for each that is looked at.
 
     Args:
         scheme: as a fusion calls it, with a layout alone.
     """
-    import torch
-
-    from medvl.models.masks.attention import SchemeMask
-    from medvl.models.masks.layout import Layout
-
     text = ("[CLS]", *TEXT) if getattr(scheme, "text_cls", False) else TEXT
     names = (*IMAGE, *text)
     layout = Layout(len(IMAGE), len(text), torch.tensor([REAL + len(text) - len(TEXT)]))

@@ -2,9 +2,9 @@ import torch
 from click.testing import CliRunner
 
 from medvl.cli.main import app
-from medvl.cli.mask_picture import BLIND, IMAGE, REAL, SEES, TEXT, draw
 from medvl.models.masks.attention import SchemeMask
 from medvl.models.masks.layout import Layout
+from medvl.models.masks.picture import BLIND, IMAGE, REAL, SEES, TEXT, draw
 from medvl.models.masks.schemes import NonCrossing, bar
 
 
