@@ -55,6 +55,9 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
     registry.register_objective("total", "medvl.objectives.total:Total")
+    registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
+    registry.register_objective("mlm", "medvl.objectives.masked_language:MaskedLanguageModelling")
+    registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
 

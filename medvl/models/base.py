@@ -75,6 +75,11 @@ class TextEncoder(nn.Module):
         """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
         raise NotImplementedError
 
+    @property
+    def table(self) -> Tensor:
+        """The word embeddings (V, D), which a vocabulary head may share."""
+        raise NotImplementedError
+
     def embed(self, ids: Tensor) -> Tensor:
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         raise NotImplementedError
@@ -113,7 +118,7 @@ class Fusion(nn.Module):
     Attributes:
         needs: the features it reads; `text.ids` stands for the token ids themselves.
         requires: capabilities of a slot, e.g. {"text": ("joint",)}.
-        gives: of `joint.cls`, `joint.tokens`.
+        gives: of `joint.cls`, `joint.tokens`, `joint.text`.
         width: D of what it gives.
     """
 

@@ -115,6 +115,11 @@ class BertEncoder(TextEncoder):
         tokens = self.transformer(input_ids=ids, attention_mask=allow).last_hidden_state  # (B, T, D)
         return self._wanted(tokens, mask, needs)
 
+    @property
+    def table(self) -> Tensor:
+        """The word embeddings (V, D), which a vocabulary head may share."""
+        return self.transformer.get_input_embeddings().weight
+
     def embed(self, ids: Tensor) -> Tensor:
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         return self.transformer.get_input_embeddings()(ids)
