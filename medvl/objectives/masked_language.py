@@ -1,4 +1,4 @@
-"""Masked language modelling: hidden words are restored from the words around them and, with a fusion, from the image."""
+"""Masked language modelling: hidden words are restored from the words around them and, with a fusion, the image."""
 
 from __future__ import annotations
 
