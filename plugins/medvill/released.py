@@ -60,18 +60,18 @@ def from_released(state: Mapping[str, Tensor]) -> Parts:
     Raises:
         WeightsError: names that are not of this layout.
     """
-    strange = [name for name in state if name not in COPIES and name != COUNTED and _ours(name) is None]
+    own_names = {name: _ours(name) for name in state if name not in COPIES and name != COUNTED}
+    strange = [name for name, place in own_names.items() if place is None]
     if strange:
         raise medvl.WeightsError(
             f"{len(strange)} tensors are not of MedViLL's released layout, e.g. {', '.join(strange[:3])}. do: give "
             "the pre-training checkpoint with a ResNet, as its authors saved it"
         )
     parts: Parts = {}
-    for name, tensor in state.items():
-        place = _ours(name)
+    for name, place in own_names.items():
         if place is not None:
             part, own = place
-            parts.setdefault(part, {})[own] = tensor.sum(1, keepdim=True) if name == STEM else tensor
+            parts.setdefault(part, {})[own] = state[name].sum(1, keepdim=True) if name == STEM else state[name]
     return parts
 
 
@@ -90,7 +90,7 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     if positions is None:
         raise medvl.WeightsError("a released checkpoint shares the tables of its text part, which is missing")
     state[COUNTED] = torch.arange(len(positions))[None]
-    return state | {copy: state[original].clone() for copy, original in COPIES.items()}
+    return state | {copy: state[original] for copy, original in COPIES.items()}
 
 
 def _ours(name: str) -> tuple[str, str] | None:
