@@ -15,7 +15,7 @@ from medvl.objectives.corrupting import CorruptingObjective
 
 
 class ReportMatching(CorruptingObjective):
-    """Tells radiographs with their own report from those with another's (Moon 2022, section III-D).
+    """Tells radiographs with their own report from those with another's (Moon 2022).
 
     The other report is one of the batch whose positive labels differ: two reports that say the same are no wrong pair,
     whoever wrote them. Where the batch has none such, the pair stays together.

@@ -14,7 +14,7 @@ Mask = Callable[[medvl.Layout], Tensor]
 
 
 class MedViLL(medvl.Fusion):
-    """`[CLS] image tokens [SEP] words [SEP]` through the text slot's transformer (Moon 2022, section III).
+    """`[CLS] image tokens [SEP] words [SEP]` through the text slot's transformer (Moon 2022).
 
     In training a part of the image tokens is drawn at random, one drawing a batch, kept in the order of the grid;
     in evaluation all of them are read. `joint.cls` is BERT's tanh pooler at [CLS]. Under a scheme with a [CLS] of the

@@ -73,6 +73,31 @@ class TestReleasedMMBT(FusionSuite):
     parameters = {"preset": "released"}
 
 
+class TestMedViLL(FusionSuite):
+    name = "medvill"
+
+
+class TestReleasedMedViLL(FusionSuite):
+    name = "medvill"
+    parameters = {"preset": "released", "mask": "non_crossing"}
+
+
+class TestMedViLLPreTraining(ObjectiveSuite):
+    name = "one_pass"
+    parameters = {"terms": {"mlm": {"name": "mlm"}, "matching": {"name": "report_matching"}}}
+    model = {
+        "fusion": {
+            "name": "medvill",
+            "mask": {
+                "name": "mixed",
+                "schemes": {"causal": "seq2seq", "full": "bidirectional"},
+                "probabilities": {"causal": 0.75, "full": 0.25},
+            },
+        }
+    }
+    lowers = False
+
+
 class TestConcat(FusionSuite):
     name = "concat"
     parameters = {"width": 16}

@@ -25,7 +25,7 @@ def seq2seq(layout: Layout) -> Tensor:
 def bar(layout: Layout, *, clean: bool = True) -> Tensor:
     """Bidirectional auto-regressive: the prefix sees everything, text sees the prefix and the text up to itself.
 
-    Moon 2022, section III-C. Words do not see later words, but image tokens do, and from the second layer on words
+    Moon 2022. Words do not see later words, but image tokens do, and from the second layer on words
     read image tokens: an earlier word can come to know a later one. A perplexity under this mask is therefore no
     probability of the text given what stands before it.
 
