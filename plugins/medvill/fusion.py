@@ -25,7 +25,7 @@ class MedViLL(medvl.Fusion):
     In both, [CLS] and the first [SEP] have position 0, and the text counts from 0 again.
 
     Args:
-        model: with both encoders in place; gives widths, [CLS] and [SEP].
+        model: with both encoders in place; gives widths and [SEP].
         preset: where location and segment come in, as above.
         sampled: how many image tokens are drawn in training; None takes all.
         mask: which positions see which; a mask scheme.
@@ -38,7 +38,7 @@ class MedViLL(medvl.Fusion):
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
     gives = ("joint.cls", "joint.tokens", "joint.text")
-    ends: Tensor
+    sep: Tensor
 
     def __init__(
         self,
@@ -58,8 +58,7 @@ class MedViLL(medvl.Fusion):
         self.text_cls = getattr(mask, "text_cls", False)
         self.project = nn.Linear(model.image.tokens_width, self.width)
         self.place = LocationAndSegment(model.image) if preset == "paper" else nn.Identity()
-        tokenizer = model.text.tokenizer
-        self.register_buffer("ends", torch.tensor([[tokenizer.cls, tokenizer.sep]]), persistent=False)
+        self.register_buffer("sep", torch.tensor([[model.text.tokenizer.sep]]), persistent=False)
 
     def forward(self, model: medvl.Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """From image.tokens (B, N, D'), text.ids and text.mask (B, T) to the joint features.
@@ -71,11 +70,14 @@ class MedViLL(medvl.Fusion):
         assert model.text is not None
         tokens, ids, lengths = features["image.tokens"], features["text.ids"], features["text.mask"].sum(1)
         drawn = self.draw(tokens.shape[1], tokens.device)  # (N,)
+        image = self.project(self.place(tokens)[:, drawn])  # (B, N, D)
+        cls, sep = ids[:, :1], self.sep.expand(len(ids), -1)
         if not self.text_cls:
             ids, lengths = ids[:, 1:], lengths - 1  # [CLS] stands in front of the image
-        image = self._image(model.text, tokens, drawn)  # (B, N + 2, D)
-        joined = torch.cat([image, model.text.embed(ids)], 1)  # (B, S, D)
-        layout = medvl.Layout(image.shape[1], ids.shape[1], lengths)
+        # all words in one look-up: each would have a gradient as large as the table
+        words = model.text.embed(torch.cat([cls, sep, ids], 1))  # (B, 2 + text, D)
+        joined = torch.cat([words[:, :1], image, words[:, 1:]], 1)  # (B, S, D)
+        layout = medvl.Layout(image.shape[1] + 2, ids.shape[1], lengths)
         positions, segments = self._places(layout, drawn)
         allow = medvl.scheme_mask(self.mask, layout, training=self.training)
         return self._read(model.text, model.text.joint(joined, positions, segments, allow), layout.prefix)
@@ -85,11 +87,6 @@ class MedViLL(medvl.Fusion):
         if not self.training or self.sampled is None:
             return torch.arange(tokens, device=device)
         return torch.randperm(tokens, device=device)[: self.sampled].sort().values
-
-    def _image(self, text: medvl.TextEncoder, tokens: Tensor, drawn: Tensor) -> Tensor:
-        ends = text.embed(self.ends).expand(len(tokens), -1, -1)  # (B, 2, D): [CLS], [SEP]
-        image = self.project(self.place(tokens)[:, drawn])  # (B, N, D)
-        return torch.cat([ends[:, :1], image, ends[:, 1:]], 1)
 
     def _places(self, layout: medvl.Layout, drawn: Tensor) -> tuple[Tensor, Tensor]:
         """Position and segment ids (1, S) of the BERT's tables."""
