@@ -29,12 +29,14 @@ _PUBLIC = {
     "Batch": "medvl.models.base",
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
+    "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
     "Result": "medvl.evaluate.base",
     "gather": "medvl.models.distributed",
     "gather_with_gradient": "medvl.models.distributed",
+    "world": "medvl.models.distributed",
     "MedvlError": "medvl.errors",
     "ConfigError": "medvl.errors",
     "DataError": "medvl.errors",
@@ -58,6 +60,7 @@ if TYPE_CHECKING:
     from medvl.evaluate.base import Evaluator as Evaluator
     from medvl.evaluate.base import Result as Result
     from medvl.hookspecs import hookimpl as hookimpl
+    from medvl.labelers.base import Labeler as Labeler
     from medvl.models.base import Batch as Batch
     from medvl.models.base import Fusion as Fusion
     from medvl.models.base import ImageEncoder as ImageEncoder
@@ -65,6 +68,7 @@ if TYPE_CHECKING:
     from medvl.models.base import TextEncoder as TextEncoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
+    from medvl.models.distributed import world as world
     from medvl.models.masks.attention import scheme_mask as scheme_mask
     from medvl.models.masks.layout import Layout as Layout
     from medvl.models.tokenizer import Corpus as Corpus

@@ -60,6 +60,10 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
+    registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
+
+    registry.register_labeler("rules", "medvl.labelers.rules:Rules")
+    registry.register_labeler("table", "medvl.labelers.table:Table")
 
     registry.register_optimizer("adamw", "medvl.engine.optimizers:adamw")
     registry.register_optimizer("adam", "medvl.engine.optimizers:adam")

@@ -158,6 +158,11 @@ class Plugins:
                     ) from error
             raise
 
+    def versions(self) -> dict[str, str]:
+        """Name -> version of those that are loaded, `file` for one-file plugins."""
+        loaded = [info for info in self.infos.values() if not info.error and not info.disabled]
+        return {info.name: info.version or "file" for info in loaded}
+
     def broken(self) -> Sequence[PluginInfo]:
         """The plugins that did not load."""
         return [info for info in self.infos.values() if info.error]

@@ -20,11 +20,15 @@ from typing import Any
 from medvl.errors import DuplicateName, MedvlError, PackageMissing, PluginBroken, UnknownName, unknown
 
 KINDS = (
-    "dataset", "view", "encoder", "fusion", "loss", "mask", "objective", "evaluator", "optimizer", "schedule",
+    "dataset", "view", "encoder", "fusion", "loss", "mask", "objective", "evaluator", "labeler", "optimizer",
+    "schedule",
 )  # fmt: skip
 
 # what is imported -> the extra of medvl that installs it
-EXTRAS = {"tensorboard": "tensorboard", "gdcm": "dicom", "pylibjpeg": "dicom", "openjpeg": "dicom", "jpeg_ls": "dicom"}
+EXTRAS = {
+    "tensorboard": "tensorboard", "gdcm": "dicom", "pylibjpeg": "dicom", "openjpeg": "dicom", "jpeg_ls": "dicom",
+    "spacy": "labeler", "negspacy": "labeler",
+}  # fmt: skip
 
 Target = Callable[..., Any]
 
@@ -158,6 +162,10 @@ class Registry:
     def register_evaluator(self, name: str, target: Target | str | None = None) -> Any:
         """Metrics over a split's predictions (`medvl.Evaluator`)."""
         return self._register("evaluator", name, target)
+
+    def register_labeler(self, name: str, target: Target | str | None = None) -> Any:
+        """What reads findings from the text of reports (`medvl.Labeler`)."""
+        return self._register("labeler", name, target)
 
     def register_optimizer(self, name: str, target: Target | str | None = None) -> Any:
         """A function `(parameters, *, ..., schedule) -> medvl.engine.optimizers.Optimization`."""

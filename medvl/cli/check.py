@@ -6,16 +6,17 @@ from pathlib import Path
 
 import click
 
-from medvl.cli.options import experiment_arguments, load_experiment
+from medvl.cli.options import experiment_arguments, load_experiment, smoke_option
 
 
 @click.command(
     help="Say what is wrong with an experiment: names, parameters, fields, capabilities, shapes, lints. Reads no data."
 )
 @experiment_arguments
-def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
+@smoke_option
+def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...], smoke: bool) -> None:
     """All problems at once, or one line a stage."""
-    experiment, _ = load_experiment(file, overrides, plugin_files)
+    experiment, _ = load_experiment(file, overrides, plugin_files, smoke)
 
     from medvl.engine.check import check_experiment
 

@@ -12,6 +12,7 @@ from medvl.errors import MedvlError
 
 VERBS = {
     "run": "Train and evaluate an experiment; goes on where an earlier run of it stopped.",
+    "table": "Run all cells of a table, several at once, and show ours beside the paper's.",
     "check": "Say what is wrong with an experiment, before any data is read.",
     "show": "Print the resolved experiment, and where each value came from.",
     "list": "List the components that can be named in an experiment.",
@@ -20,6 +21,7 @@ VERBS = {
     "plugins": "List the plugins, and why a broken one is broken.",
     "predict": "Findings of images, by a finished run.",
     "compare": "Differences between finished runs on the same cases: paired bootstrap, forest plot.",
+    "embed": "t-SNE of a finished stage's image embeddings, of one data set or several.",
     "data": "Look after datasets: doctor, prepare, stats, verify, fake.",
 }
 

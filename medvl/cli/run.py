@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
-import shlex
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from medvl.cli.options import experiment_arguments, load_experiment
+from medvl.cli.options import experiment_arguments, load_experiment, short_path, smoke_option, told_to_stop
 
 if TYPE_CHECKING:
     from medvl.engine.outcome import Outcome
 
-STOPPED = 130  # the exit code of a program that Ctrl-C ended
-
 
 @click.command(help="Train and evaluate an experiment. Run again after any interruption, it goes on where it stopped.")
 @experiment_arguments
-def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
+@smoke_option
+def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...], smoke: bool) -> None:
     """Stage after stage; tables and places at the end."""
-    experiment, plugins = load_experiment(file, overrides, plugin_files)
+    experiment, plugins = load_experiment(file, overrides, plugin_files, smoke)
 
     from medvl.config.resolve import plugin_requests
     from medvl.engine.interrupt import Interrupted
@@ -29,19 +26,13 @@ def command(file: Path, overrides: tuple[str, ...], plugin_files: tuple[str, ...
 
     files, required = plugin_requests(experiment.tree, plugin_files)
     experiment.plugins = (*required, *map(str, files))  # the kept configuration must find one-file plugins again
-    versions = {
-        info.name: info.version or "file" for info in plugins.infos.values() if not info.error and not info.disabled
-    }
     outcomes: list[Outcome] = []
     try:
-        for outcome in run_experiment(experiment, versions):
+        for outcome in run_experiment(experiment, plugins.versions()):
             outcomes.append(outcome)
             _tell(outcome)
     except (Interrupted, KeyboardInterrupt) as error:
-        if _leads():
-            saved = "everything is saved" if isinstance(error, Interrupted) else "at once; the last checkpoint is good"
-            click.echo(f"\nstopped; {saved}. to go on: {_this_command()}", err=True)
-        sys.exit(STOPPED)
+        told_to_stop(saved=isinstance(error, Interrupted), tell=_leads())
     _report(outcomes)
 
 
@@ -50,13 +41,6 @@ def _leads() -> bool:
     from lightning_fabric.utilities.rank_zero import rank_zero_only
 
     return getattr(rank_zero_only, "rank", 0) == 0
-
-
-def _this_command() -> str:
-    """What the user typed, to be typed again."""
-    program = Path(sys.argv[0])
-    started = [sys.executable, "-m", "medvl"] if program.name == "__main__.py" else [program.name]
-    return shlex.join([*started, *sys.argv[1:]])
 
 
 def _tell(outcome: Outcome) -> None:
@@ -79,13 +63,6 @@ def _report(outcomes: list[Outcome]) -> None:
             table.show()
     click.echo("\nwhere everything lies:")
     for outcome in outcomes:
-        click.echo(f"  {outcome.stage}: {_short(outcome.folder)}")
+        click.echo(f"  {outcome.stage}: {short_path(outcome.folder)}")
         found = [part for part in names.PARTS if (outcome.folder / part).exists()]
         click.echo(f"      {', '.join(found)}")
-
-
-def _short(path: Path) -> str:
-    try:
-        return str(path.relative_to(Path.cwd()))
-    except ValueError:
-        return str(path)

@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from functools import partial
 from inspect import isclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from medvl.config.schema import handed_to
 from medvl.errors import ConfigError, MedvlError
 from medvl.registry import Entry
+
+Frozen = bool | Literal["weights"]
 
 
 @dataclass
@@ -21,8 +23,10 @@ class Component:
         entry: its place in the registry.
         parameters: all of them, defaults included; nested components are `Component`s.
         place: `file:line key`, the beginning of every message about it.
-        init: for a model slot, where its weights start: `STAGE.EXPORT`, or a weights file.
+        init: where its weights start: for a model slot `STAGE.EXPORT`, or a weights file; for an objective `STAGE`.
         lr_scale: for a model slot, what the stage's learning rate is multiplied by for its weights.
+        frozen: for a model slot; True keeps every weight and buffer as it starts, without dropout, `weights` the
+            weights alone: batch statistics go on moving, and dropout stays.
     """
 
     entry: Entry
@@ -30,6 +34,7 @@ class Component:
     place: str
     init: str | None = None
     lr_scale: float = 1.0
+    frozen: Frozen = False
 
     @property
     def name(self) -> str:
@@ -69,9 +74,10 @@ class Component:
 
     def plain(self) -> dict[str, Any]:
         """Plain values for YAML, JSON and hashing."""
-        slot = {} if self.init is None else {"init": self.init}
-        scale = {} if self.lr_scale == 1 else {"lr_scale": self.lr_scale}
-        return {"name": self.name, **{k: plain_values(v) for k, v in self.parameters.items()}, **slot, **scale}
+        settings = {"init": self.init, "lr_scale": self.lr_scale, "frozen": self.frozen}
+        usual = {"init": None, "lr_scale": 1.0, "frozen": False}
+        told = {key: value for key, value in settings.items() if value != usual[key]}
+        return {"name": self.name, **{k: plain_values(v) for k, v in self.parameters.items()}, **told}
 
 
 def _built(value: Any, handed: dict[str, Any]) -> Any:

@@ -23,24 +23,27 @@ class Stage:
     views: dict[str, Component]
     slots: dict[str, Component]  # of image, text, fusion
     objective: Component
-    optim: Component
+    optim: Component | None  # None where nothing is trained
     budget: Budget
     budget_values: dict[str, Any]
     stop: Stop | None
     stop_values: dict[str, Any] | None
     evaluate: list[Component]
     place: str
+    seed: int | None = None  # None for the experiment's
 
     def plain(self) -> dict[str, Any]:
         """Plain values for YAML, JSON and hashing, all defaults included."""
-        values: dict[str, Any] = {
+        values: dict[str, Any] = {} if self.seed is None else {"seed": self.seed}
+        values |= {
             "data": self.data.plain() | plain_values(self.selection_values),
             "views": {name: view.plain() for name, view in self.views.items()},
             "model": {name: slot.plain() for name, slot in self.slots.items()},
             "objective": self.objective.plain(),
-            "optim": self.optim.plain(),
-            "budget": self.budget_values,
         }
+        if self.optim is not None:
+            values["optim"] = self.optim.plain()
+        values["budget"] = self.budget_values
         if self.stop_values is not None:
             values["stop"] = self.stop_values
         if self.evaluate:
@@ -61,6 +64,7 @@ class Experiment:
     devices: int = 1
     precision: str = "auto"
     compile: bool = False
+    smoke: bool = False  # made tiny by `medvl.config.smoke`
     plugins: tuple[str, ...] = ()
     assume: dict[str, Any] = field(default_factory=dict)
     report: dict[str, Any] = field(default_factory=dict)
@@ -71,5 +75,6 @@ class Experiment:
         if self.plugins:
             values["plugins"] = list(self.plugins)
         values |= {"device": self.device, "devices": self.devices, "precision": self.precision, "compile": self.compile}
+        values |= {"smoke": True} if self.smoke else {}
         values |= {key: value for key in ("assume", "report") if (value := getattr(self, key))}
         return values | {"stages": {name: stage.plain() for name, stage in self.stages.items()}}

@@ -12,11 +12,12 @@ from typing import Any
 from medvl.config.source import KeyPath, Origin, Tree, parse_value, read_yaml, spell_path, value_at
 from medvl.errors import ConfigError, nearest
 
+TABLE_KEYS = ("matrix", "exclude", "table")  # of a file that is many experiments, see medvl/config/matrix.py
 ROOT_KEYS = (
     "medvl", "name", "extends", "seed", "plugins", "stages", "data_root", "runs", "device", "devices", "precision",
-    "compile", "assume", "report",
+    "compile", "smoke", "assume", "report", *TABLE_KEYS,
 )  # fmt: skip
-STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate")
+STAGE_KEYS = ("data", "views", "model", "objective", "optim", "budget", "stop", "evaluate", "seed", "protocol")
 MODEL_SLOTS = ("image", "text", "fusion")
 
 # a text of several sections is one rule, a paper's counts are one set: half of another would mean something else
@@ -148,56 +149,71 @@ def _note(tree: Tree, path: KeyPath, value: Any, origin: Origin) -> None:
 
 
 def apply_override(tree: Tree, text: str) -> None:
-    """Apply `finetune.fusion=concat`. `stages.` and `model.` may be left out; without a stage, it means every stage.
+    """Apply `finetune.fusion=concat`, as it stands on the command line.
 
     Raises:
         ConfigError: no `=`, or a path that leads nowhere; the message gives the nearest.
     """
-    path_text, separator, value_text = text.partition("=")
-    if not separator or not path_text.strip():
+    key, separator, value = text.partition("=")
+    if not separator or not key.strip():
         raise ConfigError(f"command line '{text}': an override is written key=value, e.g. finetune.optim.lr=1e-4")
-    origin = Origin(f"command line '{text}'", Path.cwd())
-    value = parse_value(value_text)
-    for path in _targets(tree, path_text.strip(), text):
+    override(tree, key.strip(), parse_value(value), Origin(f"command line '{text}'", Path.cwd()))
+
+
+def override(tree: Tree, key: str, value: Any, origin: Origin) -> None:
+    """Set one value. `stages.` and `model.` may be left out of its key; without a stage, it means every stage.
+
+    Args:
+        tree: changed in place.
+        key: e.g. `finetune.fusion`.
+        value: plain; a mapping changes parts of the mapping that is there.
+        origin: where this is written.
+
+    Raises:
+        ConfigError: a key that leads nowhere; the message gives the nearest.
+    """
+    for path in _targets(tree, key, origin.text):
         old = value_at(tree.values, path)
         if isinstance(value, dict) and _goes_into(old, value, path):
-            for key, part in value.items():
-                put(tree, (*path, key), part, origin)
+            for part, of_part in value.items():
+                put(tree, (*path, part), of_part, origin)
         else:
             put(tree, path, value, origin)
 
 
-def _targets(tree: Tree, path_text: str, text: str) -> list[KeyPath]:
-    parts: list[str | int] = []
-    for piece in path_text.replace("[", ".").replace("]", "").split("."):
-        parts.append(int(piece) if piece.isdigit() else piece)
+def _targets(tree: Tree, key: str, place: str) -> list[KeyPath]:
+    parts = list(key_parts(key))
     stages = tree.values.get("stages")
     stages = stages if isinstance(stages, dict) else {}
     if parts[0] == "stages":
         parts = parts[1:]
     elif parts[0] == "extends":
-        raise ConfigError(f"command line '{text}': only a file can extend another. write a file with extends: PATH")
+        raise ConfigError(f"{place}: only a file can extend another. write a file with extends: PATH")
     elif parts[0] in ROOT_KEYS:
         return [tuple(parts)]
     if not parts:
-        raise ConfigError(f"command line '{text}': say which stage: {', '.join(stages)}")
+        raise ConfigError(f"{place}: say which stage: {', '.join(stages)}")
     if parts[0] in stages:
         if len(parts) == 1:
             return [("stages", parts[0])]
         rest = _in_stage(parts[1:])
         if rest is None:
-            raise ConfigError(_nowhere(text, str(parts[1]), [*STAGE_KEYS, *MODEL_SLOTS]))
+            raise ConfigError(_nowhere(place, str(parts[1]), [*STAGE_KEYS, *MODEL_SLOTS]))
         return [("stages", parts[0], *rest)]
     rest = _in_stage(parts)
     if rest is None:
-        raise ConfigError(_nowhere(text, str(parts[0]), [*stages, *STAGE_KEYS, *MODEL_SLOTS, *ROOT_KEYS]))
+        raise ConfigError(_nowhere(place, str(parts[0]), [*stages, *STAGE_KEYS, *MODEL_SLOTS, *ROOT_KEYS]))
     slot = rest[:2] if rest[0] in ("model", "views") else rest[:1]
     having = [name for name in stages if value_at(stages[name], slot) is not None]
     if not having:
-        raise ConfigError(
-            f"command line '{text}': no stage has '{'.'.join(map(str, slot))}'. stages: {', '.join(stages)}"
-        )
+        raise ConfigError(f"{place}: no stage has '{'.'.join(map(str, slot))}'. stages: {', '.join(stages)}")
     return [("stages", name, *rest) for name in having]
+
+
+def key_parts(key: str) -> KeyPath:
+    """`evaluate[0].split` -> `("evaluate", 0, "split")`."""
+    pieces = key.replace("[", ".").replace("]", "").split(".")
+    return tuple(int(piece) if piece.isdigit() else piece for piece in pieces)
 
 
 def _in_stage(parts: list[str | int]) -> KeyPath | None:
@@ -206,8 +222,8 @@ def _in_stage(parts: list[str | int]) -> KeyPath | None:
     return tuple(parts) if parts[0] in STAGE_KEYS else None
 
 
-def _nowhere(text: str, word: str, known: list[str]) -> str:
-    return f"command line '{text}': unknown key '{word}'.{nearest(word, known)} known: {', '.join(known)}"
+def _nowhere(place: str, word: str, known: list[str]) -> str:
+    return f"{place}: unknown key '{word}'.{nearest(word, known)} known: {', '.join(known)}"
 
 
 def _other_component(old: Any, new: Any, path: KeyPath) -> bool:

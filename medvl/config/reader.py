@@ -5,13 +5,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from medvl.config.component import Component
+from medvl.config.component import Component, Frozen
 from medvl.config.schema import Mismatch, Parameter, convert, expanded, parameters_of, spell
 from medvl.config.source import KeyPath, Tree, value_at
 from medvl.errors import UnknownName, unknown
 from medvl.plugins import Plugins
 
-SLOT_KEYS = ("init", "lr_scale")  # what every model slot takes beside its component's parameters
+# what every model slot, and every objective, takes beside its component's parameters
+SLOT_KEYS = ("init", "lr_scale", "frozen")
+OBJECTIVE_KEYS = ("init",)
+FROZEN: dict[Any, Frozen] = {None: False, False: False, True: True, "weights": "weights"}
 
 
 class ComponentReader:
@@ -22,9 +25,16 @@ class ComponentReader:
         self.problems: list[str] = []
 
     def component(
-        self, kind: str, path: KeyPath, ignore: dict[str, Parameter] | None = None, slot: bool = False
+        self, kind: str, path: KeyPath, ignore: dict[str, Parameter] | None = None, settings: tuple[str, ...] = ()
     ) -> Component | None:
-        """The component at a key path: `name`, or a mapping with `name` and parameters."""
+        """The component at a key path: `name`, or a mapping with `name` and parameters.
+
+        Args:
+            kind: of the registry.
+            path: of the component.
+            ignore: keys there that are somebody else's parameters.
+            settings: keys there that are no parameters: `SLOT_KEYS`, `OBJECTIVE_KEYS`.
+        """
         values = value_at(self.tree.values, path)
         if isinstance(values, str):
             values = {"name": values}
@@ -38,29 +48,32 @@ class ComponentReader:
             self.problem((*path, "name"), str(error))
             return None
         given = {k: v for k, v in values.items() if k != "name" and k not in (ignore or {})}
-        of_slot = self._slot_settings(path, given) if slot else {}
+        set_here = self._settings(path, {key: given.pop(key) for key in settings if key in given})
         schema = parameters_of(entry.load())
         clash = set(schema) & set(ignore or {})
         if clash:
             raise TypeError(
                 f"{kind} '{entry.name}' ({entry.place}) has parameters that `data:` keeps for all: {sorted(clash)}"
             )
-        parameters = self.parameters(
-            schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *(SLOT_KEYS if slot else ()))
-        )
-        if parameters is None or of_slot is None:
+        parameters = self.parameters(schema, given, path, f"{kind} '{entry.name}'", (*(ignore or ()), *settings))
+        if parameters is None or set_here is None:
             return None
-        return Component(entry, parameters, self.tree.place(path), **of_slot)
+        return Component(entry, parameters, self.tree.place(path), **set_here)
 
-    def _slot_settings(self, path: KeyPath, given: dict[str, Any]) -> dict[str, Any] | None:
-        """Take `SLOT_KEYS` out of a model slot's values; None where one is wrong."""
-        init, scale = given.pop("init", None), given.pop("lr_scale", 1.0)
+    def _settings(self, path: KeyPath, given: dict[str, Any]) -> dict[str, Any] | None:
+        """What stands beside a component's parameters, checked; None where something is wrong."""
+        init, scale, frozen = given.get("init"), given.get("lr_scale", 1.0), given.get("frozen")
+        before = len(self.problems)
         if init is not None and not isinstance(init, str):
-            found = f"expected STAGE.EXPORT (e.g. pretrain.image) or a weights file, found {init!r}"
-            self.problem((*path, "init"), found)
-            return None
+            wanted = "STAGE" if path[-1] == "objective" else "STAGE.EXPORT (e.g. pretrain.image) or a weights file"
+            self.problem((*path, "init"), f"expected {wanted}, found {init!r}")
         if isinstance(scale, bool) or not isinstance(scale, int | float) or scale <= 0:
             self.problem((*path, "lr_scale"), f"expected a factor above 0 of the learning rate, found {scale!r}")
+        if not isinstance(frozen, bool | str | None) or frozen not in FROZEN:
+            self.problem((*path, "frozen"), f"expected false, true or weights, found {frozen!r}")
+        elif frozen and "lr_scale" in given:
+            self.problem((*path, "lr_scale"), "what is frozen has no learning rate. do: remove lr_scale, or frozen")
+        if len(self.problems) > before:
             return None
         if init is not None and init.startswith((".", "~")):
             try:
@@ -68,7 +81,7 @@ class ComponentReader:
             except Mismatch as error:
                 self.problem((*path, "init"), f"{error}, found {init!r}")
                 return None
-        return {"init": init, "lr_scale": float(scale)}
+        return {"init": init, "lr_scale": float(scale), "frozen": FROZEN[frozen]}
 
     def parameters(
         self, schema: dict[str, Parameter], given: dict[str, Any], path: KeyPath, owner: str, also: tuple[str, ...] = ()

@@ -8,8 +8,9 @@ from typing import Any
 
 from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
-from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, apply_override, load_tree
-from medvl.config.reader import ComponentReader
+from medvl.config.merge import MODEL_SLOTS, ROOT_KEYS, STAGE_KEYS, TABLE_KEYS, apply_override, load_tree
+from medvl.config.protocols import expand_protocols
+from medvl.config.reader import OBJECTIVE_KEYS, SLOT_KEYS, ComponentReader
 from medvl.config.schema import parameters_of, spell
 from medvl.config.sections import Budget, Stop
 from medvl.config.source import KeyPath, Tree, refuse_nul, resolve_references, spell_path, value_at
@@ -17,11 +18,20 @@ from medvl.data.selection import Selection
 from medvl.errors import ConfigError
 from medvl.plugins import Plugins
 
-REQUIRED_STAGE_KEYS = ("data", "model", "objective", "optim", "budget")
+REQUIRED_STAGE_KEYS = ("data", "model", "objective", "budget")
 
 
 def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
-    """The experiment's values: the file, what it extends, the overrides in order, references filled in.
+    """The experiment's values: the file, what it extends, the overrides in order, protocols, references filled in.
+
+    Raises:
+        ConfigError: with file and line.
+    """
+    return finish_tree(overridden_tree(path, overrides))
+
+
+def overridden_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
+    """The file, what it extends, and the overrides in order; references stand as they are written.
 
     Raises:
         ConfigError: with file and line.
@@ -29,6 +39,16 @@ def read_tree(path: Path, overrides: tuple[str, ...] = ()) -> Tree:
     tree = load_tree(path)
     for text in overrides:
         apply_override(tree, text)
+    return tree
+
+
+def finish_tree(tree: Tree) -> Tree:
+    """The same tree, changed for the last time: protocols expanded, references filled in.
+
+    Raises:
+        ConfigError: with file and line.
+    """
+    expand_protocols(tree)
     tree.values = resolve_references(tree)
     refuse_nul(tree, tree.values, ())
     return tree
@@ -87,6 +107,7 @@ class _Resolver(ComponentReader):
         values = self.tree.values
         self.known_keys(values, ROOT_KEYS, (), "key", "an experiment")
         self._version()
+        self._one_experiment()
         name = self._typed(("name",), str, required=True)
         if isinstance(name, str):
             self._folder_name(("name",), name)
@@ -102,6 +123,7 @@ class _Resolver(ComponentReader):
             "devices": self._typed(("devices",), int, 1),
             "precision": self._typed(("precision",), str, "auto"),
             "compile": self._typed(("compile",), bool, False),
+            "smoke": self._typed(("smoke",), bool, False),
             "assume": self._typed(("assume",), dict[str, Any], {}),
             "report": self._typed(("report",), dict[str, Any], {}),
         }
@@ -124,6 +146,12 @@ class _Resolver(ComponentReader):
         if version != 1:
             self.problem(("medvl",), f"this medvl reads experiments of version 1, found {version!r}")
 
+    def _one_experiment(self) -> None:
+        for key in TABLE_KEYS:
+            if key in self.tree.values:
+                self.problem((key,), "this file is a table of many experiments. do: medvl table FILE")
+                return
+
     def _stage(self, name: str, values: Any) -> Stage | None:
         path: KeyPath = ("stages", name)
         if not isinstance(name, str):
@@ -137,7 +165,8 @@ class _Resolver(ComponentReader):
             return None
         before = len(self.problems)
         self.known_keys(values, STAGE_KEYS, path, "key", "a stage")
-        for key in REQUIRED_STAGE_KEYS:
+        trains = value_at(values, ("budget", "steps")) != 0
+        for key in (*REQUIRED_STAGE_KEYS, *(("optim",) if trains else ())):
             if values.get(key) is None:
                 self.problem(path, f"stage '{name}' needs '{key}'")
         if not isinstance(values.get("model", {}), dict):
@@ -150,8 +179,9 @@ class _Resolver(ComponentReader):
             "selection": self._section(Selection, (*path, "data"), selection_values),
             "views": self.mapping("view", (*path, "views"), values.get("views") or {}),
             "slots": self._slots((*path, "model"), values["model"]),
-            "objective": self.component("objective", (*path, "objective")),
-            "optim": self.component("optimizer", (*path, "optim")),
+            "objective": self.component("objective", (*path, "objective"), settings=OBJECTIVE_KEYS),
+            "optim": self.component("optimizer", (*path, "optim")) if values.get("optim") is not None else None,
+            "seed": self._typed((*path, "seed"), int),
             "evaluate": self.sequence("evaluator", (*path, "evaluate"), values.get("evaluate") or []),
         }
         budget_values = self._section_values(Budget, (*path, "budget"))
@@ -179,7 +209,7 @@ class _Resolver(ComponentReader):
         for slot in MODEL_SLOTS:
             if values.get(slot) is None:
                 continue
-            component = self.component("fusion" if slot == "fusion" else "encoder", (*path, slot), slot=True)
+            component = self.component("fusion" if slot == "fusion" else "encoder", (*path, slot), settings=SLOT_KEYS)
             if component is None:
                 continue
             modality = getattr(component.entry.load(), "modality", slot)

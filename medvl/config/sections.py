@@ -12,7 +12,7 @@ class Budget:
 
     Args:
         epochs: passes over the training cases; or give `steps`.
-        steps: optimiser steps; or give `epochs`.
+        steps: optimiser steps; or give `epochs`. 0 trains nothing: the weights are evaluated as they start.
         batch_size: cases of one optimiser step, over all processes and micro-batches together.
         accumulate: micro-batches that one optimiser step is split into.
         clip_norm: largest norm of the gradient; none for no clipping.
@@ -44,8 +44,8 @@ class Budget:
             ("accumulate", accumulate),
             ("sort_window", sort_window),
         ):
-            if value is not None and value <= 0:
-                raise ConfigError(f"{name} must be above 0, found {value}")
+            if value is not None and value <= 0 and (name, value) != ("steps", 0):
+                raise ConfigError(f"{name} must be {'at least' if name == 'steps' else 'above'} 0, found {value}")
         if validate_every is not None and validate_every <= 0:
             raise ConfigError(f"validate_every must be above 0, found {validate_every}")
         self.epochs, self.steps = epochs, steps
@@ -54,6 +54,11 @@ class Budget:
         self.validate_every = validate_every
         self.checkpoint_seconds = checkpoint_seconds
         self.sort_window = sort_window
+
+    @property
+    def trains(self) -> bool:
+        """Whether there is a step to take."""
+        return self.steps != 0
 
     def total_steps(self, steps_per_epoch: int) -> int:
         """Optimiser steps of the whole stage."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -34,6 +35,10 @@ class Tree:
 
     values: dict[str, Any] = field(default_factory=dict)
     history: dict[KeyPath, list[tuple[Any, Origin]]] = field(default_factory=dict)
+
+    def copy(self) -> Tree:
+        """A tree that can be changed without changing this one; what was written before is shared."""
+        return Tree(copy.deepcopy(self.values), {path: list(written) for path, written in self.history.items()})
 
     def origin(self, path: KeyPath) -> Origin:
         """Where the value at `path`, or its closest parent, was written."""

@@ -21,6 +21,13 @@ class ImageReader(Protocol):
         """Row numbers (B,) int64, ascending -> `out`, (B, S, S) uint8, filled."""
 
 
+class FeatureReader(Protocol):
+    """Anything that holds pooled image features, such as `medvl.data.features.FeatureStore`."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) int64 -> (B, D) float32."""
+
+
 class LabelReader(Protocol):
     """Anything that holds labels, such as `medvl.data.label_columns.LabelColumns`."""
 
@@ -65,12 +72,14 @@ class CaseArrays:
         images: radiographs by row number, or None.
         tokens: texts by row number, or None.
         labels: labels by row number, or None.
+        features: pooled image features by row number, in place of radiographs, or None.
     """
 
     rows: np.ndarray
     images: ImageReader | None = None
     tokens: TokenArrays | None = None
     labels: LabelReader | None = None
+    features: FeatureReader | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

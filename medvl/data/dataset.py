@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from medvl.errors import DataError
 
@@ -46,7 +46,9 @@ class Dataset(ABC):
         split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
             images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
-            `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it.
+            `function(out: Path, *, patients: int, seed: int) -> dict`, the `data:` parameters that read it. A writer
+            that takes `like`, too, is given the `data:` parameters that it should imitate.
+        smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`).
     """
 
     labels: tuple[str, ...] = ()
@@ -56,6 +58,7 @@ class Dataset(ABC):
     labels_from: tuple[str, ...] = ()
     split_by: SplitBy = "patient"
     fake: str | None = None
+    smoke: Mapping[str, Any] = MappingProxyType({})
 
     @abstractmethod
     def table(self) -> pa.Table:

@@ -51,6 +51,7 @@ class Feeder:
     - a float32 (B, 1, size, size) tensor per view, under the view's name, and others where `View.sizes` says so;
     - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
     - `labels` (B, K) float32, where they have labels;
+    - `image.pooled` (B, D) float32, where they have features;
     - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
       from a device would stall it.
 
@@ -192,6 +193,8 @@ class Feeder:
             fields["text.ids"], fields["text.mask"] = self.cases.tokens.batch(rows)
         if self.cases.labels is not None:
             fields["labels"] = self.cases.labels.read(rows)
+        if self.cases.features is not None:
+            fields["image.pooled"] = self.cases.features.read(rows)
         return fields
 
     def _draw(self, view: View, name: str, epoch: int, rows: np.ndarray) -> dict[str, Tensor]:

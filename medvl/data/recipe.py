@@ -95,6 +95,8 @@ class Recipe(View):
 
     def fixed(self) -> Self:
         """The whole radiograph, or its centre where the recipe is evaluated on that; normalised alike."""
+        if not self.geometry and not self.intensity:
+            return self
         still = copy(self)
         still.geometry, still.intensity, still.flip = (), (), 0.0
         return still

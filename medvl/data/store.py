@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from functools import cached_property
 from pathlib import Path
 
@@ -82,6 +83,15 @@ def stores_of(dataset: Dataset, references: pa.Array | pa.ChunkedArray, folder: 
     """Folders of the stores that were built, or begun, of exactly these images, whatever their side and fit."""
     same = _key(dataset, references, 0, "crop").partition("-")[0]
     return sorted(folder.glob(f"{same}-*"))
+
+
+def finished_store(dataset: Dataset, references: pa.Array | pa.ChunkedArray, folder: Path) -> ImageStore | None:
+    """The finished store of exactly these images that has the largest side; None where there is none."""
+    finished = []
+    for path in stores_of(dataset, references, folder):
+        with suppress(DataError):
+            finished.append(ImageStore(path))
+    return max(finished, key=lambda store: store.side, default=None)
 
 
 def _key(

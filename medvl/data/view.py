@@ -40,7 +40,7 @@ class View(nn.Module, ABC):
 
     @abstractmethod
     def fixed(self) -> View:
-        """The same recipe without randomness, for validation, test and prediction."""
+        """The same recipe without randomness, for validation, test and prediction; itself where it has none."""
 
     def sizes(self, name: str) -> dict[str, int]:
         """Fields that a batch gets from this view under `name`, and their sides: `name` itself, of `size`, for most."""

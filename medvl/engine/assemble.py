@@ -48,7 +48,7 @@ def build_views(stage: Stage) -> dict[str, View]:
 
 
 def build_model(stage: Stage, size: int, corpus: Corpus, only: Collection[str] | None = None) -> Model:
-    """The stage's encoders and fusion, weights as the encoders start them.
+    """The stage's encoders and fusion, weights as the encoders start them, frozen where the stage says so.
 
     Args:
         stage: the resolved stage.
@@ -60,6 +60,7 @@ def build_model(stage: Stage, size: int, corpus: Corpus, only: Collection[str] |
     for slot in ("image", "text"):
         if slot in stage.slots and (only is None or slot in only):
             setattr(model, slot, stage.slots[slot].build(size=size, corpus=corpus))
+            _freeze(stage, model, slot)
     if only is None or "fusion" in only:
         add_fusion(stage, model)
     return model
@@ -69,6 +70,13 @@ def add_fusion(stage: Stage, model: Model) -> None:
     """Put the stage's fusion, where it has one, on a model whose encoders are in place."""
     if "fusion" in stage.slots:
         model.fusion = stage.slots["fusion"].build(model=model)
+        _freeze(stage, model, "fusion")
+
+
+def _freeze(stage: Stage, model: Model, slot: str) -> None:
+    frozen = stage.slots[slot].frozen
+    if frozen:
+        model.freeze(slot, buffers=frozen is True)
 
 
 def build_objective(stage: Stage, model: Model, data: DataSpec) -> Objective:

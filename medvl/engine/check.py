@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
 from torch import Tensor, nn
 
+from medvl.config.component import Component
 from medvl.config.experiment import Experiment, Stage
 from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, Feature, slot_of, slots_of
 from medvl.data.dataset import Dataset
@@ -24,6 +25,7 @@ from medvl.engine.assemble import (
     build_views,
     data_spec,
 )
+from medvl.engine.feature_plan import plan_features
 from medvl.errors import ConfigError, nearest
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
@@ -40,9 +42,10 @@ class Plan:
     Attributes:
         slots: model slots that the objective uses; the others are not built.
         views: views that the objective wants.
-        reads_text, reads_labels: whether texts and labels are read.
+        reads_text, reads_labels: whether texts are read, and labels, by the objective or by an evaluator.
+        keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
-        exports: export name -> {tensor name: shape}.
+        exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
         mirroring: those of `views` that mirror the radiograph at random.
         notes: sentences worth telling.
         findings: what looks wrong, as far as parameters show it (`medvl.data.lints`).
@@ -53,10 +56,12 @@ class Plan:
     views: tuple[str, ...]
     reads_text: bool
     reads_labels: bool
+    keeps_features: bool
     size: int
     source: int
     features: dict[str, Feature]
     exports: dict[str, dict[str, tuple[int, ...]]]
+    objective: dict[str, tuple[int, ...]]
     parameters: int
     evaluators: list[Evaluator]
     mirroring: tuple[str, ...] = ()
@@ -64,8 +69,15 @@ class Plan:
     findings: list[Finding] = field(default_factory=list)
 
 
-def check_experiment(experiment: Experiment) -> dict[str, Plan]:
+Check = Callable[[Stage, dict[str, Plan], Sequence[str]], Plan]
+
+
+def check_experiment(experiment: Experiment, check: Check | None = None) -> dict[str, Plan]:
     """Fields, capabilities, shapes on the meta device, metrics, and where weights start, of every stage.
+
+    Args:
+        experiment: resolved.
+        check: gives a stage's plan; `check_stage` where none is given.
 
     Raises:
         ConfigError: all problems at once.
@@ -75,7 +87,7 @@ def check_experiment(experiment: Experiment) -> dict[str, Plan]:
     refused: list[str] = []
     for stage in experiment.stages.values():
         try:
-            plans[stage.name] = check_stage(stage, plans, refused)
+            plans[stage.name] = (check or check_stage)(stage, plans, refused)
         except ConfigError as error:
             problems += error.problems
             refused.append(stage.name)
@@ -115,12 +127,15 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     evaluators = build_evaluators(stage, data)
     _check_evaluators(stage, data, objective, evaluators)
-    _dry_run(stage, model, objective, data, views, wanted_views)
+    batch = _meta_batch(stage, data, views, wanted_views)
+    _dry_run(stage, model, objective, batch)
+    kept, notes = plan_features(stage, model, objective, {name: views[name] for name in wanted_views}, batch)
     for slot in ("image", "text", "fusion"):
         if slot not in used:
             setattr(model, slot, None)
     _check_init(stage, model, used, earlier, refused)
-    notes = [
+    _check_objective_init(stage, objective, earlier, refused)
+    notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
@@ -128,10 +143,13 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     findings = before_reading(
         dataset, stage.selection, reads_text=reads_text, reads_labels=reads_labels, mirroring=mirroring
     )
+    measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
-        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels, size=size,
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
+        keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: _shapes(module) for name, module in objective.exports(model).items()},
+        objective=_shapes(objective),
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
         evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
@@ -238,10 +256,8 @@ def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evalua
         )
 
 
-def _dry_run(
-    stage: Stage, model: Model, objective: Objective, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]
-) -> None:
-    """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
+def _meta_batch(stage: Stage, data: DataSpec, views: dict[str, View], wanted: tuple[str, ...]) -> Batch:
+    """What the stage would be fed, on the meta device."""
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     sides = {field: side for name in wanted for field, side in views[name].sizes(name).items()}
     batch: Batch = {field: torch.empty(cases, 1, side, side, device="meta") for field, side in sides.items()}
@@ -249,6 +265,11 @@ def _dry_run(
     batch["text.mask"] = torch.ones(cases, META_TEXT, dtype=torch.bool, device="meta")
     batch["labels"] = torch.zeros(cases, len(data.labels), device="meta")
     batch["rows"] = torch.zeros(cases, dtype=torch.int64, device="meta")
+    return batch
+
+
+def _dry_run(stage: Stage, model: Model, objective: Objective, batch: Batch) -> None:
+    """One forward pass on the meta device: shapes meet, and losses are scalars. No memory, no data."""
     try:
         losses = objective(model, batch)
     except NotImplementedError:  # an operation that needs values, which meta tensors do not have
@@ -282,10 +303,7 @@ def _check_init(
         if parent in refused:
             continue
         if parent not in earlier:
-            raise ConfigError(
-                f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} "
-                f"earlier stages: {', '.join(earlier) or 'none'}; or give a .safetensors or .pt file"
-            )
+            raise ConfigError(_no_such_stage(component, parent, earlier) + "; or give a .safetensors or .pt file")
         exports = earlier[parent].exports
         if export not in exports:
             raise ConfigError(
@@ -298,6 +316,27 @@ def _check_init(
                 f"{component.place}.init: the weights of '{component.init}' do not fit this {slot}: {differing}. "
                 f"give both stages the same encoder and parameters, or init: null"
             )
+
+
+def _check_objective_init(stage: Stage, objective: Objective, earlier: dict[str, Plan], refused: Sequence[str]) -> None:
+    component = stage.objective
+    if component.init is None or component.init in refused:
+        return
+    if component.init not in earlier:
+        raise ConfigError(_no_such_stage(component, component.init, earlier))
+    differing = _first_difference(earlier[component.init].objective, _shapes(objective.inherits()))
+    if differing:
+        raise ConfigError(
+            f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "
+            f"{differing}. give both stages the same objective and labels, or init: null"
+        )
+
+
+def _no_such_stage(component: Component, parent: str, earlier: dict[str, Plan]) -> str:
+    return (
+        f"{component.place}.init: '{component.init}' names no earlier stage.{nearest(parent, earlier)} "
+        f"earlier stages: {', '.join(earlier) or 'none'}"
+    )
 
 
 def _first_difference(given: dict[str, tuple[int, ...]], wanted: dict[str, tuple[int, ...]]) -> str:

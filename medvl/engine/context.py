@@ -27,6 +27,7 @@ class StageContext:
         folder: `runs/NAME/STAGE-HASH`.
         parents: stage name -> folder of the stages it starts from.
         guard: says whether the run was asked to stop.
+        pictures: whether the stage draws its curves; for a few seconds of training they take longer than all else.
     """
 
     experiment: Experiment
@@ -36,6 +37,7 @@ class StageContext:
     folder: Path
     parents: dict[str, Path]
     guard: InterruptGuard
+    pictures: bool = True
 
     @property
     def stage(self) -> Stage:
@@ -53,8 +55,9 @@ class StageContext:
         return self.fabric.is_global_zero
 
     def feeder(self, cases: CaseArrays, *, accumulate: int = 1, sort_window: int | None = None) -> Feeder:
-        """Batches of these cases, seen through the views that the objective reads."""
-        views = {name: view for name, view in build_views(self.stage).items() if name in self.plan.views}
+        """Batches of these cases, seen through the objective's views; as features where they have them."""
+        wanted = self.plan.views if cases.features is None else ()
+        views = {name: view for name, view in build_views(self.stage).items() if name in wanted}
         return Feeder(
             cases, views, batch_size=self.stage.budget.batch_size, device=self.fabric.device, seed=self.seed,
             rank=self.fabric.global_rank, world=self.fabric.world_size, accumulate=accumulate,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from medvl.engine.assemble import build_evaluators
 from medvl.engine.context import StageContext
-from medvl.engine.outcome import result_table, write_results
+from medvl.engine.outcome import result_table
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
@@ -18,6 +18,7 @@ from medvl.runs.figures import plot_findings
 from medvl.runs.metrics_log import read_metrics
 from medvl.runs.predictions import write_predictions
 from medvl.runs.progress import PATIENCE, Progress
+from medvl.runs.results import write_results
 
 if TYPE_CHECKING:
     from medvl.runs.tables import Table
@@ -66,6 +67,8 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:
     """The picture of how the stage learned."""
+    if not context.pictures:
+        return
     records = read_metrics(context.folder / names.METRICS)
     figure = plot_curves(records, title=f"{context.experiment.name}: {context.stage.name}", best_step=best_step)
     write_figure(figure, context.folder / names.CURVES)
@@ -74,7 +77,7 @@ def draw_curves(context: StageContext, best_step: int | None) -> None:
 def _draw_findings(context: StageContext, result: Result, data: StageData, stem: str) -> None:
     """The picture of each finding's AUROC, from any evaluator that measures it."""
     labels = data.spec.labels
-    if not labels or any(f"auroc/{label}" not in result.metrics for label in labels):
+    if not context.pictures or not labels or any(f"auroc/{label}" not in result.metrics for label in labels):
         return
     figure = plot_findings(result, labels, title=f"{context.stage.name}: AUROC, {stem}")
     write_figure(figure, context.folder / names.FIGURES / f"auroc-{stem}.png")

@@ -16,7 +16,7 @@ def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping
     """12 hexadecimal digits.
 
     Args:
-        experiment: gives the seed.
+        experiment: gives the seed, of the splits and of all else where the stage has none of its own.
         stage: its resolved configuration, defaults included.
         data: the dataset's fingerprint.
         parents: stage name -> hash of the stages whose exports it starts from.
@@ -25,6 +25,7 @@ def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping
     values = stage.plain()
     for section, keys in WITHOUT_EFFECT.items():
         values[section] = {key: value for key, value in values[section].items() if key not in keys}
+    own = values.pop("seed", experiment.seed)
     known = {
         "seed": experiment.seed,
         "name": stage.name,
@@ -33,9 +34,17 @@ def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping
         "parents": dict(parents),
         "precision": precision,
     }
+    if own != experiment.seed:
+        known["stage_seed"] = own
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
 
 
+def seed_of(experiment: Experiment, stage: Stage) -> int:
+    """The seed that the YAML gives a stage: its own, or the experiment's."""
+    return experiment.seed if stage.seed is None else stage.seed
+
+
 def stage_seed(experiment: Experiment, stage: Stage) -> int:
-    """A seed of the stage's own, so that stages do not repeat each other's random numbers."""
-    return int.from_bytes(hashlib.sha256(f"{experiment.seed} {stage.name}".encode()).digest()[:4], "big")
+    """What a stage's random numbers start from, so that stages of one seed do not repeat each other's."""
+    text = f"{seed_of(experiment, stage)} {stage.name}"
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:4], "big")

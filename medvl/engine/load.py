@@ -1,4 +1,4 @@
-"""A finished stage, loaded to predict with."""
+"""A finished stage, loaded to predict or to embed with."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ import torch
 
 from medvl.config.experiment import Stage
 from medvl.config.resolve import plugin_requests, resolve
-from medvl.config.source import read_yaml
+from medvl.config.source import Tree, read_yaml
 from medvl.data.images import prepare_image
 from medvl.data.view import View
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
-from medvl.engine.check import check_stage
+from medvl.engine.check import Plan, check_stage
 from medvl.engine.checkpoint import BEST, LAST, read_checkpoint
 from medvl.engine.trainable import Trainable
 from medvl.errors import DataError
@@ -22,6 +22,58 @@ from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus
 from medvl.plugins import Plugins
 from medvl.runs.folder import CONFIG, TOKENIZER, find_stage
+
+
+@dataclass
+class TrainedStage:
+    """A finished stage with the weights that it selected, in evaluation mode on the CPU.
+
+    Attributes:
+        folder: of the stage.
+        tree, plugins: what its configuration was resolved from.
+        labels: the findings of its data.
+    """
+
+    folder: Path
+    tree: Tree
+    plugins: Plugins
+    plan: Plan
+    trainable: Trainable
+    labels: tuple[str, ...]
+
+    @classmethod
+    def load(cls, run: Path) -> TrainedStage:
+        """The stage of a stage folder, or of a run's newest finished stage that predicts.
+
+        Raises:
+            DataError: no finished stage there.
+            CheckpointError: its weights are damaged.
+        """
+        folder = find_stage(run)
+        tree = read_yaml(folder / CONFIG)
+        for stage_values in tree.values["stages"].values():
+            for component in (*stage_values["model"].values(), stage_values["objective"]):
+                component.pop("init", None)  # all weights come from the checkpoint
+        files, required = plugin_requests(tree)
+        plugins = Plugins(files, required)
+        stage = next(iter(resolve(tree, plugins).stages.values()))
+        plan = check_stage(stage, {})
+        data = data_spec(stage, build_dataset(stage))
+        corpus = Corpus(tokenizer_file=folder / TOKENIZER if (folder / TOKENIZER).is_file() else None)
+        model = build_model(stage, plan.size, corpus, only=plan.slots)
+        trainable = Trainable(model, build_objective(stage, model, data))
+        weights = folder / BEST if (folder / BEST).is_file() else folder / LAST
+        trainable.load_state_dict(read_checkpoint(weights)["trainable"])
+        return cls(folder, tree, plugins, plan, trainable.eval(), tuple(data.labels))
+
+    @property
+    def stage(self) -> Stage:
+        """The stage's resolved configuration."""
+        return self.plan.stage
+
+    def view(self) -> View | None:
+        """The first view that the objective reads, without its randomness; None where it looks at no image."""
+        return build_views(self.stage)[self.plan.views[0]].fixed() if self.plan.views else None
 
 
 @dataclass
@@ -48,27 +100,13 @@ class Predictor:
             DataError: no finished stage there, or one that predicts no findings.
             CheckpointError: its weights are damaged.
         """
-        folder = find_stage(run)
-        tree = read_yaml(folder / CONFIG)
-        for stage_values in tree.values["stages"].values():
-            for slot in stage_values["model"].values():
-                slot.pop("init", None)  # all weights come from the checkpoint
-        files, required = plugin_requests(tree)
-        stage = next(iter(resolve(tree, Plugins(files, required)).stages.values()))
-        plan = check_stage(stage, {})
-        data = data_spec(stage, build_dataset(stage))
-        corpus = Corpus(tokenizer_file=folder / TOKENIZER if (folder / TOKENIZER).is_file() else None)
-        model = build_model(stage, plan.size, corpus, only=plan.slots)
-        trainable = Trainable(model, build_objective(stage, model, data))
-        if "logits" not in trainable.objective.predicts:
+        trained = TrainedStage.load(run)
+        stage, plan = trained.stage, trained.plan
+        if "logits" not in trained.trainable.objective.predicts:
             raise DataError(
-                f"stage '{stage.name}' in {folder} predicts no findings. give the folder of a stage that does"
+                f"stage '{stage.name}' in {trained.folder} predicts no findings. give the folder of a stage that does"
             )
-        weights = folder / BEST if (folder / BEST).is_file() else folder / LAST
-        trainable.load_state_dict(read_checkpoint(weights)["trainable"])
-        views = build_views(stage)
-        view = views[plan.views[0]].fixed() if plan.views else None
-        return cls(stage, trainable.eval(), view, data.labels, plan.source, plan.reads_text)
+        return cls(stage, trained.trainable, trained.view(), trained.labels, plan.source, plan.reads_text)
 
     @torch.no_grad()
     def probabilities(self, images: list[Path], text: str) -> np.ndarray:

@@ -7,6 +7,7 @@ from contextlib import contextmanager, suppress
 
 import yaml
 
+from medvl.config.smoke import NOTE
 from medvl.engine.context import StageContext
 from medvl.engine.interrupt import Interrupted
 from medvl.engine.stage_data import StageData
@@ -40,6 +41,9 @@ class StageRecord:
         manifest.config, manifest.data = context.hash, fingerprint
         manifest.parents = {name: folder.name for name, folder in context.parents.items()}
         manifest.plugins = plugins
+        manifest.smoke = context.experiment.smoke
+        if manifest.smoke:
+            manifest.note(NOTE)
         manifest.device = device_name(str(context.fabric.device))
         if context.leads:
             remove_leftovers(context.folder)

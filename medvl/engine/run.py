@@ -9,15 +9,15 @@ from contextlib import contextmanager, nullcontext
 import torch
 
 from medvl.config.experiment import Experiment
+from medvl.data.dataset import Dataset
 from medvl.engine.assemble import build_dataset
 from medvl.engine.check import check_experiment
 from medvl.engine.context import StageContext
 from medvl.engine.hardware import make_fabric, settle
-from medvl.engine.identity import stage_hash
 from medvl.engine.interrupt import InterruptGuard
+from medvl.engine.located import Located, locate
 from medvl.engine.outcome import Outcome, finished_outcome
 from medvl.engine.stage import run_stage
-from medvl.engine.start import parents_of
 from medvl.errors import MedvlError
 from medvl.lock import hold
 
@@ -37,28 +37,35 @@ def run_experiment(experiment: Experiment, plugins: dict[str, str]) -> Iterator[
     device, precision = settle(experiment.device, experiment.precision)
     fabric = make_fabric(device, experiment.devices, precision)
     fabric.launch()
-    done: dict[str, StageContext] = {}
-    with InterruptGuard() as guard, _full_disk_told():
+    done: dict[str, Located] = {}
+    with InterruptGuard() as guard, full_disk_told():
         for name, plan in plans.items():
             guard.check()
-            parents = [parent for parent in parents_of(plan.stage) if parent in done]
             dataset = build_dataset(plan.stage)
-            ancestry = {parent: done[parent].hash for parent in parents}
-            digest = stage_hash(experiment, plan.stage, dataset.fingerprint(), ancestry, precision)
-            folders = {parent: done[parent].folder for parent in parents}
-            folder = experiment.runs / experiment.name / f"{name}-{digest}"
-            done[name] = context = StageContext(experiment, plan, fabric, digest, folder, folders, guard)
-            outcome = finished_outcome(plan, folder)  # read before the lock: many runs may share a finished stage
-            if outcome is None:
-                with hold(folder, wait=False) if fabric.is_global_zero else nullcontext():
-                    outcome = run_stage(context, dataset, plugins)
-            yield outcome
+            done[name] = at = locate(experiment, plan.stage, dataset.fingerprint(), done, precision)
+            context = StageContext(experiment, plan, fabric, at.hash, at.folder, at.parents, guard)
+            yield run_or_reuse(context, dataset, plugins)
             if torch.cuda.is_available():
                 torch.cuda.empty_cache()
 
 
+def run_or_reuse(context: StageContext, dataset: Dataset, plugins: dict[str, str]) -> Outcome:
+    """A stage's outcome: what an earlier run finished, or else its own run, holding its folder.
+
+    Raises:
+        Interrupted: stopped on request, after a checkpoint.
+        FolderInUse: another run is training this stage.
+        MedvlError: bad data, weights, disk or learning rate.
+    """
+    outcome = finished_outcome(context.plan, context.folder)  # read before the lock: many runs may share it
+    if outcome is None:
+        with hold(context.folder, wait=False) if context.leads else nullcontext():
+            outcome = run_stage(context, dataset, plugins)
+    return outcome
+
+
 @contextmanager
-def _full_disk_told() -> Iterator[None]:
+def full_disk_told() -> Iterator[None]:
     """A disk that fills up is something the user can mend, wherever it happens."""
     try:
         yield

@@ -6,11 +6,12 @@ from medvl.data.dataset import Dataset
 from medvl.engine.assemble import build_model, build_objective
 from medvl.engine.context import StageContext
 from medvl.engine.evaluation import draw_curves, evaluate
+from medvl.engine.frozen_features import read_features
 from medvl.engine.outcome import Outcome, finished_outcome
 from medvl.engine.randomness import seed_everything
 from medvl.engine.record import StageRecord
 from medvl.engine.stage_data import StageData, read_stage_data, tokens_of
-from medvl.engine.start import corpus_for, load_start, save_exports
+from medvl.engine.start import corpus_for, load_objective, load_start, save_exports
 from medvl.engine.trainable import Trainable
 from medvl.engine.training import train
 from medvl.models.weights import Coverage
@@ -42,11 +43,14 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
         record.describe(data, coverages)
         if context.fabric.global_rank:  # the same first weights everywhere, but each process its own dropout
             seed_everything(context.seed + context.fabric.global_rank)
+        if context.plan.keeps_features:
+            data.features = read_features(context, trainable.model, data)
         best_step = train(context, trainable, data, record)
         tables = evaluate(context, trainable, data)
         if context.leads:
             save_exports(context.folder, trainable.model, trainable.objective, context.stage)
-            draw_curves(context, best_step)
+            if context.stage.budget.trains:
+                draw_curves(context, best_step)
         context.fabric.barrier()
     return Outcome(context.stage.name, context.folder, tables, [*data.notes, *context.plan.notes])
 
@@ -61,4 +65,5 @@ def _build(context: StageContext, data: StageData) -> tuple[Trainable, list[Cove
             model.text.save_files(context.folder)
         data.tokens = tokens_of(context, data, model.text.tokenizer)
     coverages = load_start(model, plan, context.parents)
-    return Trainable(model, build_objective(plan.stage, model, data.spec)), coverages
+    objective = build_objective(plan.stage, model, data.spec)
+    return Trainable(model, objective), coverages + load_objective(objective, plan, context.parents)

@@ -17,10 +17,12 @@ from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS
 from medvl.data.draw import rows_of, splits_of
+from medvl.data.features import FeatureStore
 from medvl.data.label_columns import LabelColumns, labels_of
-from medvl.data.lints.finding import PATIENT_SIDES, Finding
-from medvl.data.lints.suite import after_reading
-from medvl.data.patients import codes_of, leak_note
+from medvl.data.lints.finding import Finding
+from medvl.data.lints.same_image import stored_contents
+from medvl.data.lints.suite import after_reading, of_splits
+from medvl.data.patients import codes_of
 from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
 from medvl.data.study_table import open_table
@@ -28,6 +30,7 @@ from medvl.data.texts import RowTexts, Texts
 from medvl.engine.assemble import data_spec
 from medvl.engine.check import Plan
 from medvl.engine.context import StageContext
+from medvl.engine.identity import seed_of
 from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer
 from medvl.runs.progress import PATIENCE, Progress
@@ -54,6 +57,7 @@ class StageData:
         notes: sentences for the manifest.
         findings: what looks wrong about the data (`medvl.data.lints`).
         tokens: token ids by row, once there is a tokenizer.
+        features: pooled image features by row, where the plan keeps them and once there is an encoder.
     """
 
     table: pa.Table
@@ -68,6 +72,7 @@ class StageData:
     notes: list[str]
     findings: list[Finding]
     tokens: TokenArrays | None = None
+    features: FeatureStore | None = None
 
     def counts(self) -> dict[str, int]:
         """Number of cases to learn from, and of each split, by name."""
@@ -89,30 +94,32 @@ class StageData:
 
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""
-        return CaseArrays(rows, self.store, self.tokens, self.labels)
+        return CaseArrays(rows, self.store, self.tokens, self.labels, self.features)
 
 
 def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     """Read the table, decode what is not decoded yet, and draw the cases of each split.
 
-    The experiment's seed, not the stage's own, draws splits and fractions: all stages and variants agree on them.
+    The experiment's seed, whatever the stage's own, draws splits: all stages and variants agree on who is tested. The
+    stage's own draws the fraction, so that stages of one seed agree on it and the seeds of a table differ.
 
     Raises:
         Interrupted: asked to stop while decoding; what is decoded stays.
         DataError: anything about the files, before training starts.
     """
-    plan, seed = context.plan, context.experiment.seed
+    plan, seed, shared = context.plan, seed_of(context.experiment, context.stage), context.experiment.seed
     selection = plan.stage.selection
     spec = data_spec(plan.stage, dataset)
     table = open_table(dataset)
-    sides = splits_of(table, selection, seed, split_by=dataset.split_by, presets=dataset.expectations)
+    sides = splits_of(table, selection, shared, split_by=dataset.split_by, presets=dataset.expectations)
     store = _store(context, dataset, table) if plan.views else None
     rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
     train = rows(selection.split)
     splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
     texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
-    findings = after_reading(
+    findings = of_splits(dataset, selection, table, sides, None if store is None else stored_contents(store.hashes))
+    findings += after_reading(
         dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
         evaluated=splits,
     )  # fmt: skip
@@ -120,9 +127,7 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    known = dataset.split_by == "patient" or PATIENT_SIDES in selection.accept
-    leak = None if known else leak_note(table, sides, dataset.split_by)
-    notes = [*_notes(store, texts, train), *([leak] if leak else [])]
+    notes = _notes(store, texts, train)
     return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
 
 
@@ -133,7 +138,7 @@ def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> T
         Interrupted: asked to stop.
     """
     assert data.texts is not None
-    with _telling(context, "tokenising", len(data.texts), "text") as tell:
+    with telling(context, "tokenising", len(data.texts), "text") as tell:
         return tokenize(data.texts, tokenizer, tell)
 
 
@@ -145,7 +150,7 @@ def evaluated_splits(plan: Plan) -> list[Split]:
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:
     selection = context.stage.selection
-    with _telling(context, "decoding", table.num_rows, "image") as tell:
+    with telling(context, "decoding", table.num_rows, "image") as tell:
         return build_store(
             dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, decode=selection.decode,
             folder=cache_folder("images"), max_bad=selection.max_bad, progress=tell,
@@ -153,7 +158,7 @@ def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageSto
 
 
 @contextmanager
-def _telling(context: StageContext, doing: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
+def telling(context: StageContext, doing: str, total: int, unit: str) -> Iterator[Callable[[int, int], None]]:
     """A function that shows (done, total) and stops where the run is asked to."""
     title = f"{context.stage.name}: {doing}"
     with Progress(title, total, unit, enabled=context.leads, patience=PATIENCE) as progress:

@@ -15,15 +15,14 @@ from medvl.models.base import Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
 from medvl.objectives.base import Objective
-from medvl.runs.folder import EXPORTS, TOKENIZER
+from medvl.runs.folder import EXPORTS, OBJECTIVE, TOKENIZER
 
 
 def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
-    return sorted(
-        {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
-    )
+    named = {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
+    return sorted(named | ({stage.objective.init} if stage.objective.init is not None else set()))
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
@@ -61,8 +60,21 @@ def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Co
     return coverages
 
 
+def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
+    """Fill the objective where it has an `init`; what covered what.
+
+    Raises:
+        WeightsError: not every tensor fits; says which.
+    """
+    init = plan.stage.objective.init
+    if init is None:
+        return []
+    state = read_weights(parents[init] / EXPORTS / OBJECTIVE)
+    return [load_weights(objective.inherits(), state, source=f"{init}'s objective", expected=1.0)]
+
+
 def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage) -> list[Path]:
-    """Write every export as safetensors, and the tokenizer beside them."""
+    """Write every export and the objective's own weights as safetensors, and the tokenizer beside them."""
     target = folder / EXPORTS
     target.mkdir(parents=True, exist_ok=True)
     written = []
@@ -73,7 +85,8 @@ def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage)
         save_weights(module, path, {"medvl": json.dumps({"stage": stage.name, "component": component})})
         written.append(path)
         _save_files(module, target)
-    return written
+    save_weights(objective, target / OBJECTIVE, {"medvl": json.dumps({"stage": stage.name})})
+    return [*written, target / OBJECTIVE]
 
 
 def _save_files(module: nn.Module, folder: Path) -> None:

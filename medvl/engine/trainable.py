@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Self
+
 from torch import Tensor, nn
 
 from medvl.models.base import Batch, Model
@@ -19,6 +21,12 @@ class Trainable(nn.Module):
     def forward(self, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses."""
         return self.objective(self.model, batch)
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; the model comes last, so that what is frozen stays so where an objective holds it too."""
+        super().train(mode)
+        self.model.train(mode)
+        return self
 
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """What evaluators read."""

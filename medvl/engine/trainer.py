@@ -99,7 +99,7 @@ class Trainer:
         self.trainable.train()
         saved_at = time.monotonic()
         while not self.progress.finished:
-            self._step(next(batches))
+            self.step(next(batches))
             step = self.progress.step
             due = step % self.validate_every == 0 or step == self.total_steps
             if step % LOG_EVERY == 0 or step == self.total_steps or due:
@@ -114,7 +114,8 @@ class Trainer:
             if asked and not self.progress.finished:
                 raise Interrupted
 
-    def _step(self, micro_batches: list[Batch]) -> None:
+    def step(self, micro_batches: list[Batch]) -> None:
+        """One optimiser step on its micro-batches."""
         self.rate = self.optimization.set_step(self.progress.step)
         self.raw.objective.before_step(self.raw.model)
         if self.raw.objective.compares and len(micro_batches) > 1:

@@ -10,7 +10,7 @@ import torch
 
 from medvl.data.feed import Feeder
 from medvl.engine.assemble import build_evaluators
-from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint
+from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
 from medvl.engine.predicting import cases_of, predict
@@ -19,6 +19,7 @@ from medvl.engine.schedules import Horizon
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import Trainer, Validate
+from medvl.errors import ConfigError
 
 if TYPE_CHECKING:
     from medvl.engine.optimizers import Optimization
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 def train(context: StageContext, trainable: Trainable, data: StageData, record: StageRecord) -> int | None:
     """Train from wherever the last checkpoint stands; `trainable` ends with the weights to evaluate.
 
+    With a budget of no steps nothing is trained: the weights that the stage starts from are the selected ones.
+
     Returns:
         The step whose weights were selected; None where no metric selects, and the last weights are taken.
 
@@ -34,13 +37,18 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
         Interrupted: stopped on request, after a checkpoint.
         CheckpointError: none could be read, or one could not be written.
         TrainingDiverged: loss or weights are no longer finite.
+        ConfigError: every weight is frozen.
     """
     budget = context.stage.budget
-    feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate, sort_window=budget.sort_window)
-    total = budget.total_steps(feeder.steps_per_epoch)
     if context.fabric.device.type == "cuda":
         trainable.model.to(memory_format=torch.channels_last)
     trainable.to(context.fabric.device)
+    if not budget.trains:
+        if context.leads:
+            save_best(context.folder, {"step": 0, "trainable": trainable.state_dict()})
+        return 0
+    feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate, sort_window=budget.sort_window)
+    total = budget.total_steps(feeder.steps_per_epoch)
     optimization = _optimization(context, trainable, total, feeder)
     if context.experiment.compile:
         trainable.compile()
@@ -64,6 +72,12 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
 
 def _optimization(context: StageContext, trainable: Trainable, total: int, feeder: Feeder) -> Optimization:
     parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
+    if not parameters:
+        raise ConfigError(
+            f"{context.stage.place}: every weight is frozen and the objective has none of its own, so that nothing can "
+            "be trained. do: free a slot, or evaluate alone, budget: {steps: 0}"
+        )
+    assert context.stage.optim is not None  # a stage that trains has one
     optimization = context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
     for slot, component in context.stage.slots.items():
         part = getattr(trainable.model, slot)  # None where nothing asks for the slot's features

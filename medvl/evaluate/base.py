@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, ClassVar
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
@@ -51,10 +53,12 @@ class Evaluator(ABC):
         reads: fields it wants beside the predictions.
         wants: outputs that the objective's `predict` must give.
         split: whose cases it gets at the end of a stage.
+        smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): replicates.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
     wants: ClassVar[tuple[str, ...]] = ("logits",)
+    smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"
 
     @abstractmethod

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Container
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -12,6 +13,7 @@ from medvl.errors import ConfigError
 from medvl.evaluate.answers import Answers
 from medvl.evaluate.base import Cases, Evaluator, Result
 from medvl.evaluate.bootstrap import IntervalRule, clusters, percentile_interval, replicate_weights
+from medvl.evaluate.cells import cell
 from medvl.evaluate.measures import MEASURES, Judged, names, summaries
 
 MeasureName = Literal["auroc", "auprc", "f1", "accuracy", "brier", "calibration"]
@@ -44,6 +46,8 @@ class Multilabel(Evaluator):
     Raises:
         ConfigError: a parameter outside its range.
     """
+
+    smoke = MappingProxyType({"replicates": 20})
 
     def __init__(
         self,
@@ -130,16 +134,7 @@ class Multilabel(Evaluator):
         lines = [("macro", "_macro"), ("micro", "_micro"), *((label, f"/{label}") for label in self.labels)]
         positives = [sum(result.counts.values())] * 2 + [result.counts[f"positives/{label}"] for label in self.labels]
         rows = [
-            [name, *(_cell(result, measure + suffix) for measure in self.measures), str(number)]
+            [name, *(cell(result, measure + suffix) for measure in self.measures), str(number)]
             for (name, suffix), number in zip(lines, positives, strict=True)
         ]
         return ["finding", *(MEASURES[measure].title for measure in self.measures), "positives"], rows
-
-
-def _cell(result: Result, name: str) -> str:
-    """`0.812 (0.78-0.84)`, or a dash where undefined."""
-    value = result.metrics[name]
-    if np.isnan(value):
-        return "–"
-    low, high = result.intervals.get(name, (np.nan, np.nan))
-    return f"{value:.3f}" if np.isnan(low) else f"{value:.3f} ({low:.2f}-{high:.2f})"

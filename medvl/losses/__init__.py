@@ -11,10 +11,11 @@ _PUBLIC = {
     "InfoNCE": "medvl.losses.info_nce",
     "NTXent": "medvl.losses.nt_xent",
     "VICReg": "medvl.losses.vicreg",
-    "both_ways": "medvl.losses.clip",
+    "check_chunk": "medvl.losses.chunked_contrast",
     "chunked_clip": "medvl.losses.chunked_contrast",
     "chunked_info_nce": "medvl.losses.chunked_contrast",
     "chunked_nt_xent": "medvl.losses.chunked_contrast",
+    "clip_loss": "medvl.losses.clip",
     "full_precision": "medvl.losses.info_nce",
 }
 
@@ -24,17 +25,18 @@ __all__ = [
     "InfoNCE",
     "NTXent",
     "VICReg",
-    "both_ways",
+    "check_chunk",
     "chunked_clip",
     "chunked_info_nce",
     "chunked_nt_xent",
+    "clip_loss",
     "full_precision",
 ]
 
 if TYPE_CHECKING:
     from medvl.losses.bce import BinaryCrossEntropy
-    from medvl.losses.chunked_contrast import chunked_clip, chunked_info_nce, chunked_nt_xent
-    from medvl.losses.clip import CLIPLoss, both_ways
+    from medvl.losses.chunked_contrast import check_chunk, chunked_clip, chunked_info_nce, chunked_nt_xent
+    from medvl.losses.clip import CLIPLoss, clip_loss
     from medvl.losses.info_nce import InfoNCE, full_precision
     from medvl.losses.nt_xent import NTXent
     from medvl.losses.vicreg import VICReg

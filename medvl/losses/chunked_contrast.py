@@ -49,6 +49,7 @@ def chunked_clip(
     scale: Tensor | float,
     *,
     offset: int = 0,
+    image_share: float = 0.5,
     chunk: int = CHUNK,
 ) -> Tensor:
     """CLIP's symmetric loss (Radford 2021, figure 3): the mean of both directions.
@@ -56,14 +57,15 @@ def chunked_clip(
     Args:
         image, text: (B, D) of this process.
         images, texts: (M, D) of all processes; with a single one `image` and `text` again.
+        image_share: share of image-to-text, in [0, 1]; half makes a mean of it.
         scale, offset, chunk: as in `chunked_info_nce`, which says what is raised.
 
     Returns:
-        () mean over rows and directions, float32.
+        () mean over rows, float32.
     """
     find_text = chunked_info_nce(image, texts, scale, offset=offset, chunk=chunk)
     find_image = chunked_info_nce(text, images, scale, offset=offset, chunk=chunk)
-    return (find_text + find_image) / 2
+    return image_share * find_text + (1 - image_share) * find_image
 
 
 def chunked_nt_xent(
@@ -86,10 +88,25 @@ def chunked_nt_xent(
     Returns:
         () mean over the 2 B views, float32.
     """
+    own, other = pairs_of_views(one, ones, offset)
+    return _mean_cross_entropy(torch.cat([one, two]), torch.cat([ones, twos]), other, own, scale, chunk)
+
+
+def pairs_of_views(one: Tensor, ones: Tensor, offset: int) -> tuple[Tensor, Tensor]:
+    """Of the 2 B views of a process among the 2 M of all, first views first: (2 B,) its own column, its partner's."""
     first = _own(one, ones, offset)  # (B,)
     second = first + len(ones)
-    own, other = torch.cat([first, second]), torch.cat([second, first])  # (2 B,)
-    return _mean_cross_entropy(torch.cat([one, two]), torch.cat([ones, twos]), other, own, scale, chunk)
+    return torch.cat([first, second]), torch.cat([second, first])
+
+
+def check_chunk(chunk: int | None) -> None:
+    """Refuse a part of no rows.
+
+    Raises:
+        ConfigError: it is below 1.
+    """
+    if chunk is not None and chunk < 1:
+        raise ConfigError(f"chunk must be at least 1, not {chunk}")
 
 
 def _own(rows: Tensor, columns: Tensor, offset: int) -> Tensor:
@@ -102,8 +119,7 @@ def _own(rows: Tensor, columns: Tensor, offset: int) -> Tensor:
 def _mean_cross_entropy(
     rows: Tensor, columns: Tensor, positive: Tensor, left_out: Tensor | None, scale: Tensor | float, chunk: int
 ) -> Tensor:
-    if chunk < 1:
-        raise ConfigError(f"chunk must be at least 1, not {chunk}")
+    check_chunk(chunk)
     factor = torch.as_tensor(scale, device=rows.device).float()
     with full_precision(rows.device):  # see `InfoNCE`
         return _CrossEntropy.apply(rows.float(), columns.float(), factor, positive, left_out, chunk) / len(rows)

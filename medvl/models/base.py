@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import torch
 from torch import Tensor, nn
 
 from medvl.contract import TEXT_IDS, Feature, slot_of
 from medvl.errors import ConfigError
+from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -144,6 +145,30 @@ class Model(nn.Module):
         self.image = image
         self.text = text
         self.fusion: Fusion | None = None  # set after construction: a fusion is built on the encoders
+        self._still: set[str] = set()
+
+    def freeze(self, slot: str, *, buffers: bool = True) -> None:
+        """Keep a slot's weights as they are: no gradient reaches them.
+
+        Args:
+            slot: image, text or fusion; filled.
+            buffers: keep its buffers too: the slot stays in evaluation mode whatever mode the model is put into, so
+                that batch statistics do not move and nothing is dropped out.
+        """
+        module = getattr(self, slot)
+        module.requires_grad_(False)
+        if buffers:
+            self._still.add(slot)
+            module.eval()
+
+    def train(self, mode: bool = True) -> Self:
+        """As of any module; frozen slots stay in evaluation mode."""
+        super().train(mode)
+        for slot in self._still:
+            module = getattr(self, slot)
+            if module is not None:
+                module.eval()
+        return self
 
     def features(self) -> dict[str, Feature]:
         """Everything this model can give, by name."""
@@ -173,25 +198,36 @@ class Model(nn.Module):
         return {name for name in asked if slot_of(name) != "joint"}
 
     def forward(self, batch: Batch, needs: Iterable[str]) -> dict[str, Tensor]:
-        """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`."""
+        """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`.
+
+        A feature of the image that the batch brings along (`batch["image.pooled"]`) is taken from there.
+        """
         needs = tuple(needs)
         asked = self.expand(needs)
-        found: dict[str, Tensor] = {}
-        image = {name.partition(".")[2] for name in asked if slot_of(name) == "image"}
+        found: dict[str, Tensor] = {name: batch[name] for name in asked if slot_of(name) == "image" and name in batch}
+        image = {name for name in asked - found.keys() if slot_of(name) == "image"}
         if image:
-            assert self.image is not None
-            found |= {f"image.{name}": value for name, value in self.image(batch["image"], image).items()}
-        text = {name.partition(".")[2] for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
+            found |= self._encode("image", image, batch["image"])
+        text = {name for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
         if text:
-            assert self.text is not None
-            encoded = self.text(batch["text.ids"], batch["text.mask"], text)
-            found |= {f"text.{name}": value for name, value in encoded.items()}
+            found |= self._encode("text", text, batch["text.ids"], batch["text.mask"])
         if TEXT_IDS in asked:
             found |= {TEXT_IDS: batch["text.ids"], "text.mask": batch["text.mask"]}
-        if any(slot_of(name) == "joint" for name in needs):
-            assert self.fusion is not None
-            found |= self.fusion(self, found)
+        joint = {name for name in needs if slot_of(name) == "joint"}
+        if joint:
+            fusion = self.fusion
+            assert fusion is not None
+            read = tuple(found[name] for name in fusion.needs)
+            found |= run_once(fusion, read, joint, lambda: fusion(self, found))
         return found
+
+    def _encode(self, slot: str, asked: set[str], *inputs: Tensor) -> dict[str, Tensor]:
+        """Of one encoder the features that are asked for; it computes those that others will ask of this input too."""
+        encoder: nn.Module = getattr(self, slot)
+        also = {name for name in self.expand(wanted_of(inputs[0])) if slot_of(name) == slot and name != TEXT_IDS}
+        names = {name.partition(".")[2] for name in asked | also}
+        found = run_once(encoder, inputs, names, lambda: encoder(*inputs, names))
+        return {name: found[name.partition(".")[2]] for name in asked}
 
 
 def device_of(module: nn.Module) -> torch.device:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Collection
 from pathlib import Path
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
 
 import torch
@@ -57,6 +58,13 @@ class BertEncoder(TextEncoder):
         ConfigError: parameters that contradict each other.
         WeightsError: the model or its weights cannot be had, or do not fit.
     """
+
+    smoke = MappingProxyType(
+        {
+            "model": None, "weights": "none", "prefix": None, "layers": 2, "width": 64, "heads": 2, "intermediate": 128,
+            "vocab_size": 1000, "max_length": 64, "frozen_layers": 1,
+        }
+    )  # fmt: skip
 
     def __init__(
         self,

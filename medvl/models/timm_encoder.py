@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib
 import logging
 import math
+import re
 from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import timm
@@ -21,6 +23,14 @@ from medvl.models.channels import to_one_channel
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
 log = logging.getLogger(__name__)
+
+
+def smallest_sister(model: str) -> str:
+    """The smallest model that is built like this one, for smoke runs: `vit_large_patch16_224` -> `vit_tiny_...`."""
+    plain = model.partition(".")[0]
+    tiny = re.sub(r"^(vit|deit)_(small|base|large|huge|giant)_", r"\1_tiny_", plain)
+    tiny = re.sub(r"^resnet(34|50|101|152)$", "resnet18", tiny)
+    return tiny if tiny != plain and timm.is_model(tiny) else model
 
 
 class TimmEncoder(ImageEncoder):
@@ -48,6 +58,8 @@ class TimmEncoder(ImageEncoder):
         ConfigError: timm has no such model, or it cannot take images of this size.
         WeightsError: the weights cannot be had or do not fit.
     """
+
+    smoke = MappingProxyType({"weights": "none", "prefix": None, "model": smallest_sister})
 
     def __init__(
         self,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any, ClassVar
 
 from torch import Tensor, nn
 
@@ -23,20 +25,25 @@ class Objective(nn.Module):
         predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
         compares: the loss compares the cases of a batch with each other, so micro-batches alone would not do; such an
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
+            What it loses beside, case by case, stands in `alone`.
+        aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
+        smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
+    smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     views: ClassVar[tuple[str, ...]] = ("image",)
     reads: ClassVar[tuple[str, ...]] = ()
     needs: tuple[str, ...] = ()
     requires: ClassVar[dict[str, tuple[str, ...]]] = {}
     predicts: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[bool] = False
+    aligns: ClassVar[bool] = False
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses; the stage minimises their sum."""
         if not self.compares:
             raise NotImplementedError
-        return self.compare(self.embed(model, batch))
+        return self.compare(self.embed(model, batch)) | self.alone(model, batch)
 
     def embed(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """What is compared, (B, ...) each: it depends on a case alone, and calling it twice changes nothing."""
@@ -44,6 +51,19 @@ class Objective(nn.Module):
 
     def compare(self, embedded: dict[str, Tensor]) -> dict[str, Tensor]:
         """Named scalar losses of embedded cases, of one batch or of several end to end."""
+        raise NotImplementedError
+
+    def alone(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of an objective that compares: named scalar losses that do not. Called once a micro-batch; a step takes their
+        mean over micro-batches, as it does of losses in general."""
+        return {}
+
+    def embed_images(self, model: Model, batch: Batch) -> Tensor:
+        """Of an objective that aligns: (B, D) unit vectors of the images, in the space that texts share."""
+        raise NotImplementedError
+
+    def embed_texts(self, model: Model, batch: Batch) -> Tensor:
+        """Of an objective that aligns: (B, D) unit vectors of the texts, in the space that images share."""
         raise NotImplementedError
 
     def before_step(self, model: Model) -> None:
@@ -55,6 +75,10 @@ class Objective(nn.Module):
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Per-case outputs (B, ...) for evaluators."""
         raise NotImplementedError
+
+    def inherits(self) -> nn.Module:
+        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        return self
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """Modules that later stages and other programs can load, by name."""

@@ -41,12 +41,11 @@ class OnePass(Total):
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Every term's losses times its weight."""
-        terms: dict[str, CorruptingObjective] = dict(self.terms.items())  # type: ignore[arg-type]
+        terms: dict[str, CorruptingObjective] = dict(self._named())  # type: ignore[arg-type]  # checked above
         for term in terms.values():
             batch = term.corrupt(batch)
         features = model(batch, self.needs)
-        return {
-            f"{name}.{loss}": self.weights[name] * value
-            for name, term in terms.items()
-            for loss, value in term.judge(model, features, batch).items()
-        }
+        losses: dict[str, Tensor] = {}
+        for name, term in terms.items():
+            losses |= self._weighted(name, term.judge(model, features, batch))
+        return losses

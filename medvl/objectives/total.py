@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import AbstractContextManager
 from typing import Annotated
 
 from torch import Tensor, nn
 
 from medvl.config.schema import Slot
+from medvl.contract import TEXT_IDS
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Batch, Model
+from medvl.models.passes import shared_passes
 from medvl.objectives.base import Objective
 
 
@@ -17,8 +20,9 @@ class Total(Objective):
     """Sums any objectives, each with its weight, over the encoders and the fusion of one model.
 
     SLIP (Mu 2022, section 3) is the total of a language-image term and a self-supervised one. Each term reads its own
-    views and keeps its own heads and queues; terms that name the same view or field share it. Losses are named
-    `TERM.LOSS`, and what a term exports beside the model's own slots `TERM.EXPORT`.
+    views and keeps its own heads and queues; terms that name the same view or field share it, and the encoder's pass
+    over it. Where terms compare cases with each other, accumulation keeps the whole batch's loss of those. Losses are
+    named `TERM.LOSS`, and what a term exports beside the model's own slots `TERM.EXPORT`.
 
     Args:
         terms: objectives by name; a name is letters, digits and underscores.
@@ -47,14 +51,47 @@ class Total(Objective):
         self.requires = {  # type: ignore[misc]
             slot: _merged(term.requires.get(slot, ()) for term in each) for slot in slots
         }
+        self.compares = any(term.compares for term in each)  # type: ignore[misc]
+        self.aligns = sum(term.aligns for term in each) == 1  # type: ignore[misc]
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Every term's losses times its weight."""
-        return {
-            f"{name}.{loss}": self.weights[name] * value
-            for name, term in self.terms.items()
-            for loss, value in term(model, batch).items()
-        }
+        with self._sharing(batch):
+            return self.compare(self.embed(model, batch)) | self.alone(model, batch)
+
+    def embed(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Under `TERM.NAME` what the terms that compare will compare."""
+        with self._sharing(batch):
+            return {
+                f"{name}.{part}": value
+                for name, term in self._named()
+                if term.compares
+                for part, value in term.embed(model, batch).items()
+            }
+
+    def compare(self, embedded: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The losses of the terms that compare, times their weights."""
+        losses: dict[str, Tensor] = {}
+        for name, term in self._named():
+            if term.compares:
+                losses |= self._weighted(name, term.compare(_under(name, embedded)))
+        return losses
+
+    def alone(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """The losses of the other terms, and what those that compare lose beside, times their weights."""
+        losses: dict[str, Tensor] = {}
+        with self._sharing(batch):
+            for name, term in self._named():
+                losses |= self._weighted(name, (term.alone if term.compares else term)(model, batch))
+        return losses
+
+    def embed_images(self, model: Model, batch: Batch) -> Tensor:
+        """That of the one term that aligns images and texts: (B, D)."""
+        return self._aligning().embed_images(model, batch)
+
+    def embed_texts(self, model: Model, batch: Batch) -> Tensor:
+        """That of the one term that aligns images and texts: (B, D)."""
+        return self._aligning().embed_texts(model, batch)
 
     def before_step(self, model: Model) -> None:
         """That of every term, in order."""
@@ -68,16 +105,16 @@ class Total(Objective):
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """What all terms that predict give."""
-        return {
-            name: value for term in self._each() if term.predicts for name, value in term.predict(model, batch).items()
-        }
+        with self._sharing(batch):
+            given = [term.predict(model, batch) for term in self._each() if term.predicts]
+        return {name: value for one in given for name, value in one.items()}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The model's slots, and under `TERM.NAME` what else each term exports."""
         slots = super().exports(model)
         own = {
             f"{name}.{export}": module
-            for name, term in zip(self.terms, self._each(), strict=True)
+            for name, term in self._named()
             for export, module in term.exports(model).items()
             if module is not slots.get(export)
         }
@@ -85,6 +122,31 @@ class Total(Objective):
 
     def _each(self) -> list[Objective]:
         return list(self.terms.values())  # type: ignore[arg-type]  # a ModuleDict forgets what it holds
+
+    def _named(self) -> Iterable[tuple[str, Objective]]:
+        return zip(self.terms, self._each(), strict=True)
+
+    def _weighted(self, name: str, losses: dict[str, Tensor]) -> dict[str, Tensor]:
+        return {f"{name}.{loss}": self.weights[name] * value for loss, value in losses.items()}
+
+    def _aligning(self) -> Objective:
+        (term,) = (term for term in self._each() if term.aligns)  # `aligns` says that there is one
+        return term
+
+    def _sharing(self, batch: Batch) -> AbstractContextManager[None]:
+        """One pass over every view and text of the batch, for all terms that read it."""
+        return shared_passes(
+            (batch[name], term.needs)
+            for term in self._each()
+            for name in (*term.views, TEXT_IDS)
+            if name in batch and term.needs
+        )
+
+
+def _under(name: str, values: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Those of `NAME.PART`, by part."""
+    prefix = f"{name}."
+    return {key.removeprefix(prefix): value for key, value in values.items() if key.startswith(prefix)}
 
 
 def _merged(names: Iterable[tuple[str, ...]]) -> tuple[str, ...]:

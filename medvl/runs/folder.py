@@ -11,8 +11,11 @@ from medvl.runs.manifest import Manifest
 CONFIG = "config.yaml"
 METRICS = "metrics.csv"
 RESULTS = "results.json"
+LOG = "log.txt"  # what a stage printed, where it ran in the background
+ERROR = "error.txt"  # why it failed there
 TOKENIZER = "tokenizer.json"
 EXPORTS = "exports"
+OBJECTIVE = "objective.safetensors"  # among the exports: the objective's own weights, for `init`
 TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 CURVES = f"{FIGURES}/curves.png"

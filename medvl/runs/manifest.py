@@ -66,6 +66,7 @@ class Manifest:
         system: operating system and architecture.
         versions: of medvl, Python and packages.
         plugins: name -> version.
+        smoke: made tiny by `--smoke`: what it gives means nothing, and tables say so.
         notes: sentences a reader must see.
     """
 
@@ -87,6 +88,7 @@ class Manifest:
     system: str = field(default_factory=system)
     versions: dict[str, str] = field(default_factory=versions)
     plugins: dict[str, str] = field(default_factory=dict)
+    smoke: bool = False
     notes: list[str] = field(default_factory=list)
     format: int = FORMAT
 
@@ -121,6 +123,14 @@ class Manifest:
             return cls(**{name: value for name, value in values.items() if name in known})
         except (OSError, ValueError, TypeError, AttributeError) as error:
             raise DataError(f"manifest '{path}' cannot be read: {error}. give the folder of a stage") from error
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether a stage has run to its end in this folder."""
+    try:
+        return Manifest.read(folder).status == "complete"
+    except DataError:  # never started, or killed before its first word
+        return False
 
 
 def device_name(device: str = "cpu") -> str:

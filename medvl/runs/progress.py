@@ -110,14 +110,14 @@ class Progress:
         rate = _rate(self.done - self.start, seconds, self.unit)
         end = "stopped after" if error else "done:"
         count = f"{self._count()} {_plural(self.unit)}"
-        self._print(" · ".join([f"{self.title}: {end} {count} in {_time(seconds)}", *([rate] if rate else [])]))
+        self._print(" · ".join([f"{self.title}: {end} {count} in {spell_time(seconds)}", *([rate] if rate else [])]))
 
     def status(self) -> str:
         """`120/500 · 34.1 steps/s · 0:11 left · loss 0.512`."""
         (then, before), now = self._history[0], self._clock()
         parts = [self._count(), _rate(self.done - before, now - then, self.unit)]
         if self.total is not None and self.done > before:
-            parts.append(f"{_time((self.total - self.done) * (now - then) / (self.done - before))} left")
+            parts.append(f"{spell_time((self.total - self.done) * (now - then) / (self.done - before))} left")
         parts += [f"{name} {value:.4g}" if isinstance(value, float) else f"{name} {value}"
                   for name, value in self._fields.items()]  # fmt: skip
         return " · ".join(part for part in parts if part)
@@ -173,7 +173,7 @@ def _plural(unit: str) -> str:
     return unit + ("es" if unit.endswith(("s", "x", "ch", "sh")) else "s")
 
 
-def _time(seconds: float) -> str:
+def spell_time(seconds: float) -> str:
     """`0:07`, `12:30`, `3:05:00`."""
     minutes, second = divmod(round(max(0.0, seconds)), 60)
     hours, minute = divmod(minutes, 60)

@@ -1,16 +1,29 @@
-"""Tables at the end of a run: on the screen, as Markdown, as CSV."""
+"""Tables at the end of a run: on the screen, as Markdown, CSV, LaTeX and HTML."""
 
 from __future__ import annotations
 
 import csv
+import html
 import io
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TextIO
+from typing import Literal, TextIO
 
 from medvl.files import write_text_atomic
+
+Format = Literal["md", "csv", "tex", "html"]
+FORMATS: tuple[Format, ...] = ("md", "csv", "tex", "html")
+LATEX = {character: f"\\{character}" for character in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "–": "--", "±": r"$\pm$",
+    "·": r"$\cdot$", "×": r"$\times$", "<": "$<$", ">": "$>$",
+}  # fmt: skip
+STYLE = (
+    "body{font:15px sans-serif;margin:2em} table{border-collapse:collapse} caption{font-weight:bold;text-align:left} "
+    "th,td{padding:.25em .8em;text-align:right} th:first-child{text-align:left;font-weight:normal} "
+    "thead th{border-bottom:1px solid;font-weight:bold} p{color:#555;font-size:13px;margin:.3em 0}"
+)
 
 
 @dataclass(frozen=True)
@@ -60,10 +73,37 @@ class Table:
         csv.writer(buffer, lineterminator="\n").writerows([self.columns, *self.rows])
         return buffer.getvalue()
 
-    def write(self, folder: str | Path, stem: str) -> None:
-        """Write `STEM.md` and `STEM.csv`."""
-        write_text_atomic(Path(folder) / f"{stem}.md", self.markdown())
-        write_text_atomic(Path(folder) / f"{stem}.csv", self.csv())
+    def latex(self) -> str:
+        """A `table` environment with the rules of the package booktabs."""
+        lines = [r"\begin{table}", r"\centering", rf"\caption{{{_latex(self.title)}}}"]
+        lines += [rf"\begin{{tabular}}{{l{'r' * (len(self.columns) - 1)}}}", r"\toprule", _latex_line(self.columns)]
+        lines += [r"\midrule", *map(_latex_line, self.rows), r"\bottomrule", r"\end{tabular}"]
+        lines += [rf"\par\footnotesize {_latex(note)}" for note in self.notes]
+        return "\n".join([*lines, r"\end{table}"]) + "\n"
+
+    def html(self) -> str:
+        """A page by itself."""
+        cells = [f"<th>{html.escape(column)}</th>" for column in self.columns]
+        lines = [
+            "<!doctype html>",
+            '<html lang="en"><meta charset="utf-8">',
+            f"<title>{html.escape(self.title)}</title>",
+        ]
+        lines += [f"<style>{STYLE}</style>", "<table>", f"<caption>{html.escape(self.title)}</caption>"]
+        lines += [f"<thead><tr>{''.join(cells)}</tr></thead>", "<tbody>"]
+        for row in self.rows:
+            first, *others = (html.escape(cell) for cell in row)
+            lines.append(f"<tr><th>{first}</th>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>")
+        lines += ["</tbody></table>", *(f"<p>{html.escape(note)}</p>" for note in self.notes), "</html>"]
+        return "\n".join(lines) + "\n"
+
+    def write(self, folder: str | Path, stem: str, formats: Sequence[Format] = ("md", "csv")) -> None:
+        """Write `STEM.md`, `STEM.csv` and so on."""
+        spell: dict[Format, Callable[[], str]] = {
+            "md": self.markdown, "csv": self.csv, "tex": self.latex, "html": self.html
+        }  # fmt: skip
+        for name in formats:
+            write_text_atomic(Path(folder) / f"{stem}.{name}", spell[name]())
 
 
 def spell_bytes(number: int) -> str:
@@ -76,3 +116,11 @@ def spell_bytes(number: int) -> str:
 
 def _line(cells: Sequence[str]) -> str:
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+
+
+def _latex_line(cells: Sequence[str]) -> str:
+    return " & ".join(map(_latex, cells)) + r" \\"
+
+
+def _latex(text: str) -> str:
+    return "".join(LATEX.get(character, character) for character in text)

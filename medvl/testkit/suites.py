@@ -160,6 +160,35 @@ class ObjectiveSuite(Suite):
         assert set(trainable.objective.predicts) <= set(found)
         assert all(len(value) == 5 for value in found.values())
 
+    def test_what_it_compares_can_be_embedded_in_parts(self) -> None:
+        """Where it `compares`: parts that are embedded apart and compared end to end lose what the batch loses."""
+        bench = self.bench
+        trainable = bench.build()
+        objective, batch = trainable.objective, bench.batch(rows=6)
+        if not objective.compares:
+            return
+        parts = [{name: value[at : at + 3] for name, value in batch.items()} for at in (0, 3)]
+        with evaluating(trainable):
+            whole = objective.compare(objective.embed(trainable.model, batch))
+            embedded = [objective.embed(trainable.model, part) for part in parts]
+            found = objective.compare({name: torch.cat([part[name] for part in embedded]) for name in embedded[0]})
+        for name, value in whole.items():
+            torch.testing.assert_close(found[name], value, atol=1e-5, rtol=1e-4)
+
+    def test_images_and_texts_share_a_space(self) -> None:
+        """Where it `aligns`: unit vectors of one width, whatever the modality, and each from its modality alone."""
+        bench = self.bench
+        trainable = bench.build()
+        objective, batch = trainable.objective, bench.batch(rows=5)
+        if not objective.aligns:
+            return
+        with evaluating(trainable):
+            image = objective.embed_images(trainable.model, {"image": batch["image"]})
+            texts = {name: value for name, value in batch.items() if name.startswith("text.")}
+            text = objective.embed_texts(trainable.model, texts)
+        assert image.shape == text.shape and len(image) == 5
+        torch.testing.assert_close(torch.cat([image, text]).norm(dim=1), torch.ones(10, device=image.device))
+
     def test_exports_are_modules(self) -> None:
         """What later stages start from."""
         trainable = self.bench.build()

@@ -35,6 +35,7 @@ class MedViLL(medvl.Fusion):
             has cells.
     """
 
+    smoke: ClassVar[dict[str, int]] = {"sampled": 2}
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
     gives = ("joint.cls", "joint.tokens", "joint.text")

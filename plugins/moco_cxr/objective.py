@@ -13,7 +13,9 @@ import medvl
 from medvl.losses import InfoNCE
 
 from .queue import KeyQueue
-from .shuffle import processes, shuffle, unshuffle
+from .shuffle import shuffle, unshuffle
+
+Head = Literal["mlp", "mlp_bn", "linear"]
 
 
 class MoCo(medvl.Objective):
@@ -23,24 +25,32 @@ class MoCo(medvl.Objective):
     scored against its own key and the queue as it was before the step; after the optimiser step the keys of all
     micro-batches and processes enter the queue. Batch statistics of the key encoder are its own.
 
+    The symmetric form (Huang 2023) lets each view look for the other: the mean of both losses, with a queue for the
+    keys of each view.
+
     Args:
         model: its image encoder is the query encoder; the key encoder starts as a copy.
         queue_size: number of negatives K; need not be a multiple of the batch size.
         momentum: share of the key encoder that stays in a step; in [0, 1].
         temperature: divides the similarities; above 0.
         dim: D of queries and keys.
-        head: `mlp` is linear, ReLU, linear (v2); `linear` is one layer (v1).
+        head: `mlp` is linear, ReLU, linear (v2); `mlp_bn` the same with batch norm in front of the ReLU; `linear` is
+            one layer (v1).
         shuffle_bn: with several processes, deal the key images out at random, so that batch statistics do not tell
             which key belongs to a query.
         bn_splits: encode the keys of a process in so many parts, each with batch statistics of its own, as so many
             devices would. On a single device with 1 (as published), a query and its key share the statistics of one
             batch and the negatives do not, which gives the positive away; the authors' own single-device
             demonstration splits by 8. The batch must hold at least two samples a part.
+        symmetric: both views are queries and keys; a step costs twice as much.
+        momentum_statistics: the momentum move takes batch statistics along, and even their count of batches, rounded
+            down (Huang 2023, released code); else they are moved by the keys alone.
 
     Raises:
         ConfigError: a value out of its range.
     """
 
+    smoke: ClassVar[dict[str, int]] = {"queue_size": 64, "bn_splits": 2}
     views: ClassVar[tuple[str, ...]] = ("query", "key")
     needs = ("image.pooled",)
 
@@ -52,9 +62,11 @@ class MoCo(medvl.Objective):
         momentum: float = 0.999,
         temperature: float = 0.2,
         dim: int = 128,
-        head: Literal["mlp", "linear"] = "mlp",
+        head: Head = "mlp",
         shuffle_bn: bool = True,
         bn_splits: int = 1,
+        symmetric: bool = False,
+        momentum_statistics: bool = False,
     ) -> None:
         super().__init__()
         if queue_size < 1:
@@ -66,32 +78,53 @@ class MoCo(medvl.Objective):
         self.momentum = momentum
         self.shuffle_bn = shuffle_bn
         self.bn_splits = bn_splits
+        self.momentum_statistics = momentum_statistics
         self.loss = InfoNCE(temperature=temperature)
         self.head = projection(model.width("image.pooled"), dim, head)
         self.key_image = deepcopy(_image(model)).requires_grad_(False)
         self.key_head = deepcopy(self.head).requires_grad_(False)
-        self.queue = KeyQueue(queue_size, dim)
-        self._pending: list[Tensor] = []  # this step's keys; empty between steps, so no part of the state
+        self.queue = KeyQueue(queue_size, dim)  # keys of the view `key`
+        self.mirror_queue = KeyQueue(queue_size, dim) if symmetric else None  # keys of the view `query`
+        # this step's keys of each; empty between steps, so no part of the state
+        self._pending: tuple[list[Tensor], list[Tensor]] = ([], [])
 
     @torch.no_grad()
     def before_step(self, model: medvl.Model) -> None:
         """Move the key parameters: key <- momentum * key + (1 - momentum) * query (He 2020, eq. 2)."""
-        self._pending.clear()  # of a step that was given up
-        keys: list[Tensor] = [*self.key_image.parameters(), *self.key_head.parameters()]
-        queries: list[Tensor] = [*_image(model).parameters(), *self.head.parameters()]
+        for pending in self._pending:
+            pending.clear()  # of a step that was given up
+        sides = ((self.key_image, _image(model)), (self.key_head, self.head))
+        keys: list[Tensor] = [tensor for key, _ in sides for tensor in key.parameters()]
+        queries: list[Tensor] = [tensor for _, query in sides for tensor in query.parameters()]
         torch._foreach_lerp_(keys, queries, 1 - self.momentum)
+        if self.momentum_statistics:
+            for key, query in sides:
+                for old, new in zip(key.buffers(), query.buffers(), strict=True):
+                    old.copy_(self.momentum * old + (1 - self.momentum) * new)
 
     def forward(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
         """The contrastive loss of `batch["query"]` and `batch["key"]`, both (B, 1, H, W), under `info_nce`."""
-        query, key = self.queries(model, batch["query"]), self.keys(batch["key"])
+        one, other = (batch[view] for view in self.views)
+        loss = self._find(model, one, other, self.queue, self._pending[0])
+        if self.mirror_queue is not None:
+            loss = (loss + self._find(model, other, one, self.mirror_queue, self._pending[1])) / 2
+        return {"info_nce": loss}
+
+    def _find(
+        self, model: medvl.Model, images: Tensor, partners: Tensor, queue: KeyQueue, pending: list[Tensor]
+    ) -> Tensor:
+        """The loss of finding each image's partner among the keys of a queue: (B, 1, H, W) twice -> ()."""
+        query, key = self.queries(model, images), self.keys(partners)
         if self.training:
-            self._pending.append(key)
-        return {"info_nce": self.loss(query, key, self.queue.keys)}
+            pending.append(key)
+        return self.loss(query, key, queue.keys)
 
     def after_step(self, model: medvl.Model) -> None:
         """Enqueue the step's keys. Only now: the backward pass needs the queue as the loss saw it."""
-        self.queue.enqueue(medvl.gather(torch.cat(self._pending)))
-        self._pending.clear()
+        for queue, pending in zip((self.queue, self.mirror_queue), self._pending, strict=True):
+            if queue is not None:
+                queue.enqueue(medvl.gather(torch.cat(pending)))
+                pending.clear()
 
     def queries(self, model: medvl.Model, images: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, D) unit vectors."""
@@ -101,7 +134,7 @@ class MoCo(medvl.Objective):
     @torch.no_grad()
     def keys(self, images: Tensor) -> Tensor:
         """(B, 1, H, W) -> (B, D) unit vectors, without gradient."""
-        if not (self.training and self.shuffle_bn and (processes() > 1 or self.bn_splits > 1)):
+        if not (self.training and self.shuffle_bn and (medvl.world()[1] > 1 or self.bn_splits > 1)):
             return self._encode(images)
         images, places = shuffle(images)
         return unshuffle(self._encode(images), places)
@@ -115,11 +148,12 @@ class MoCo(medvl.Objective):
         return super().exports(model) | {"projection": self.head}
 
 
-def projection(width: int, dim: int, kind: Literal["mlp", "linear"]) -> nn.Module:
-    """The head that contrasts: (B, width) -> (B, dim)."""
+def projection(width: int, dim: int, kind: Head) -> nn.Module:
+    """The head that contrasts: (B, width) -> (B, dim); batch norm takes the place of the hidden layer's bias."""
     if kind == "linear":
         return nn.Linear(width, dim)
-    return nn.Sequential(nn.Linear(width, width), nn.ReLU(), nn.Linear(width, dim))
+    norm = [nn.BatchNorm1d(width)] if kind == "mlp_bn" else []
+    return nn.Sequential(nn.Linear(width, width, bias=not norm), *norm, nn.ReLU(), nn.Linear(width, dim))
 
 
 def _image(model: medvl.Model) -> medvl.ImageEncoder:

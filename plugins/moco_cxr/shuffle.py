@@ -9,11 +9,6 @@ from torch import Tensor
 import medvl
 
 
-def processes() -> int:
-    """How many processes train together."""
-    return dist.get_world_size() if dist.is_available() and dist.is_initialized() else 1
-
-
 @torch.no_grad()
 def shuffle(images: Tensor) -> tuple[Tensor, Tensor]:
     """Deal the samples of all processes out again, at random (MoCo, He 2020, section 3.3).
@@ -26,7 +21,7 @@ def shuffle(images: Tensor) -> tuple[Tensor, Tensor]:
     """
     everyone = medvl.gather(images)  # (ranks * B, C, H, W)
     order = torch.randperm(len(everyone), device=images.device)
-    if processes() > 1:
+    if medvl.world()[1] > 1:
         dist.broadcast(order, src=0)
     return everyone[_share(order)], order.argsort()
 
@@ -39,4 +34,5 @@ def unshuffle(features: Tensor, places: Tensor) -> Tensor:
 
 def _share(rows: Tensor) -> Tensor:
     """This process's part of (ranks * B,) row numbers."""
-    return rows.chunk(processes())[dist.get_rank()] if processes() > 1 else rows
+    rank, processes = medvl.world()
+    return rows.chunk(processes)[rank]

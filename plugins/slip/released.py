@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from torch import Tensor, nn
 
-from medvl.losses import both_ways, full_precision
+from medvl.losses import check_chunk, clip_loss
 
 from .heads import unit
 
@@ -13,11 +13,30 @@ class HalfNormalised(nn.Module):
     """CLIP's loss with one side of each similarity not brought to unit length, as in Huang's released code.
 
     Image-to-text similarities take unit images and raw texts, text-to-image ones unit texts and raw images: the code
-    gathers features before it normalises them.
+    gathers features before it normalises its own.
+
+    Args:
+        chunk: cases scored at once; None scores all of them at once.
+
+    Raises:
+        ConfigError: it is below 1.
     """
 
-    def forward(self, image: Tensor, text: Tensor, scale: Tensor | float) -> Tensor:
-        """Raw (B, D) and (B, D), and the scalar that similarities are multiplied by -> ()."""
-        with full_precision(image.device):
-            image, text = image.float(), text.float()
-            return both_ways(scale * unit(image) @ text.T, scale * unit(text) @ image.T, image_share=0.5)
+    def __init__(self, chunk: int | None = None) -> None:
+        super().__init__()
+        check_chunk(chunk)
+        self.chunk = chunk
+
+    def forward(
+        self,
+        image: Tensor,
+        text: Tensor,
+        scale: Tensor | float,
+        *,
+        images: Tensor | None = None,
+        texts: Tensor | None = None,
+        offset: int = 0,
+    ) -> Tensor:
+        """As `medvl.losses.CLIPLoss`, of raw vectors."""
+        images, texts = image if images is None else images, text if texts is None else texts
+        return clip_loss(unit(image), unit(text), images, texts, scale, offset=offset, chunk=self.chunk)

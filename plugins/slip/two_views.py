@@ -18,15 +18,15 @@ class TwoViews(medvl.Objective):
 
     views: ClassVar[tuple[str, ...]] = ("view_a", "view_b")
     needs = ("image.pooled",)
+    compares = True
 
     def __init__(self, head: nn.Module) -> None:
         super().__init__()
         self.head = head
 
-    def project(self, model: medvl.Model, batch: medvl.Batch) -> tuple[Tensor, Tensor]:
-        """Both views in the head's space, of all processes: (B, D) each."""
-        first, second = (self.head(model({"image": batch[view]}, self.needs)["image.pooled"]) for view in self.views)
-        return medvl.gather_with_gradient(first), medvl.gather_with_gradient(second)
+    def embed(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
+        """Both views in the head's space, by their names: (B, D) each."""
+        return {view: self.head(model({"image": batch[view]}, self.needs)["image.pooled"]) for view in self.views}
 
     def exports(self, model: medvl.Model) -> dict[str, nn.Module]:
         """The image encoder, and the head as `projection`."""

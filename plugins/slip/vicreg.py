@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -31,6 +31,8 @@ class VICReg(TwoViews):
         ConfigError: a factor below 0.
     """
 
+    smoke: ClassVar[dict[str, int]] = {"dim": 64}
+
     def __init__(
         self,
         model: medvl.Model,
@@ -49,6 +51,6 @@ class VICReg(TwoViews):
             variance_shares=VARIANCE_SHARES[preset],
         )
 
-    def forward(self, model: medvl.Model, batch: medvl.Batch) -> dict[str, Tensor]:
-        """The terms of `batch["view_a"]` and `batch["view_b"]`: `invariance`, `variance`, `covariance`."""
-        return self.loss.terms(*self.project(model, batch))
+    def compare(self, embedded: dict[str, Tensor]) -> dict[str, Tensor]:
+        """The terms over the cases of all processes: `invariance`, `variance`, `covariance`."""
+        return self.loss.terms(*(medvl.gather_with_gradient(embedded[view]) for view in self.views))

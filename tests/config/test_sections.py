@@ -19,12 +19,18 @@ def test_a_budget_is_one_of_both(values):
         Budget(**values)
 
 
-@pytest.mark.parametrize("name", ["epochs", "steps", "batch_size", "accumulate", "validate_every"])
+@pytest.mark.parametrize("name", ["epochs", "batch_size", "accumulate", "validate_every"])
 @pytest.mark.parametrize("value", [0, -1])
 def test_numbers_of_a_budget_are_above_zero(name, value):
-    given = {name: value} if name in ("epochs", "steps") else {"steps": 1, name: value}
+    given = {name: value} if name == "epochs" else {"steps": 1, name: value}
     with pytest.raises(ConfigError, match=f"{name} must be above 0, found {value}"):
         Budget(**given)
+
+
+def test_a_budget_of_no_steps_trains_nothing():
+    assert not Budget(steps=0).trains and Budget(steps=1).trains and Budget(epochs=0.1).trains
+    with pytest.raises(ConfigError, match="steps must be at least 0, found -1"):
+        Budget(steps=-1)
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from medvl.data.store import build_store
+from medvl.datasets.fakes.folder import write as write_miniature
 from medvl.datasets.folder.dataset import Folder
 from medvl.errors import ConfigError, DataError
 
@@ -273,3 +274,13 @@ def test_the_chexpert_labeler_s_output_is_read_as_it_is(tmp_path):
     assert table["label.Lung Lesion"].to_pylist() == [None, None, 1]
     assert table["label.Edema"].to_pylist() == [0, -1, None]
     assert table["text.Reports"][0].as_py() == "Clear lungs,\nno edema."
+
+
+def test_its_miniature_has_the_usual_columns_and_is_read_back(tmp_path):
+    parameters = write_miniature(tmp_path, patients=6, seed=1)
+    assert parameters.pop("name") == "folder"
+    folder = Folder(**parameters)
+    table = folder.table()
+    assert folder.labels and folder.sections == ("findings", "indication")
+    assert len(set(table["patient"].to_pylist())) == 6 and set(table["view"].to_pylist()) <= {"PA", "AP"}
+    assert folder.read_image(table["image"][0].as_py()).dtype == np.uint8

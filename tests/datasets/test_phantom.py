@@ -131,6 +131,7 @@ def test_air_is_dark_and_the_spine_is_bright(phantom: Phantom, table: pa.Table) 
         ({"resolution": 8}, "resolution is 8; it must be from 16 to 2048"),
         ({"resolution": 4096}, "resolution is 4096"),
         ({"seed": 2**64}, "must fit in 64 bits"),
+        ({"site": "c"}, "unknown site 'c'.* known: a, b"),
         ({"patients": -1, "resolution": 0}, "2 problems"),
     ],
 )
@@ -140,6 +141,6 @@ def test_bad_parameters_are_refused(parameters: dict, message: str) -> None:
 
 
 def test_fingerprint_follows_the_parameters() -> None:
-    kinds = [Phantom(), Phantom(seed=1), Phantom(patients=3), Phantom(resolution=64)]
+    kinds = [Phantom(), Phantom(seed=1), Phantom(patients=3), Phantom(resolution=64), Phantom(site="b")]
     assert len({one.fingerprint() for one in kinds}) == len(kinds)
     assert Phantom().fingerprint() == Phantom().fingerprint()

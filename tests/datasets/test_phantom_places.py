@@ -14,9 +14,9 @@ SIZE = 128
 PLACED = [label for label in LABELS if label != "No Finding"]
 
 
-@pytest.fixture(scope="module")
-def phantom() -> Phantom:
-    return Phantom(patients=260, seed=3, resolution=SIZE)
+@pytest.fixture(scope="module", params=["a", "b"])
+def phantom(request: pytest.FixtureRequest) -> Phantom:
+    return Phantom(patients=260, seed=3, resolution=SIZE, site=request.param)
 
 
 @pytest.fixture(scope="module")
@@ -82,7 +82,7 @@ def test_a_finding_changes_the_pixels_where_its_mask_is(
     phantom: Phantom, sign: str, label: str, brighter: bool
 ) -> None:
     """The same patients drawn with and without one sign."""
-    studies = draw_studies(phantom.seed, np.arange(phantom.patients))
+    studies = draw_studies(phantom.seed, np.arange(phantom.patients), phantom.site)
     views = studies.anteroposterior.astype(np.int64)
     shown = [
         k
@@ -93,7 +93,8 @@ def test_a_finding_changes_the_pixels_where_its_mask_is(
     without = with_sign.take(np.arange(len(shown)))
     object.__setattr__(without, sign, np.zeros(len(shown)))
     views = views[shown]
-    images = [render(draw_scene(phantom.seed, some, views), SIZE).astype(float) for some in (with_sign, without)]
+    scenes = [draw_scene(phantom.seed, some, views, phantom.site) for some in (with_sign, without)]
+    images = [render(scene, SIZE).astype(float) for scene in scenes]
     for row, k in enumerate(shown):
         mask = phantom.read_mask(_reference(studies, studies.anteroposterior.astype(np.int64), k), label)
         change = (images[0] - images[1])[row]

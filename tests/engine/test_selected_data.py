@@ -66,7 +66,7 @@ def test_a_cohort_is_counted_learned_from_noted_and_listed(run, monkeypatch):
     folder = run(found).folder
     manifest = json.loads((folder / "manifest.json").read_text())
     assert manifest["splits"]["test"] == found
-    assert any("the split is by image" in note for note in manifest["notes"])
+    assert any("two sides of the split, which divides images" in note for note in manifest["notes"])
 
     rows = Phantom(patients=small.PATIENTS, resolution=64).table().to_pylist()
     subset = pq.read_table(folder / "subset.parquet").to_pydict()

@@ -48,6 +48,27 @@ def test_16_bit_autocast_does_not_round_the_similarities():
     assert CLIPLoss()(image.bfloat16(), text.bfloat16(), 1.0).dtype == torch.float32
 
 
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_processes_that_score_their_own_rows_give_the_loss_of_all_in_their_mean(chunk):
+    image, text = vectors(8, 0).requires_grad_(), vectors(8, 1).requires_grad_()
+    scale = torch.tensor(7.0, requires_grad=True)
+    expected = CLIPLoss(image_share=0.75)(image, text, scale)
+    loss = CLIPLoss(image_share=0.75, chunk=chunk)
+    parts = [
+        loss(image[at : at + 4], text[at : at + 4], scale, images=image, texts=text, offset=at) for at in (0, 4)
+    ]  # fmt: skip
+    mean = torch.stack(parts).mean()
+    torch.testing.assert_close(mean, expected)
+    inputs = (image, text, scale)
+    for ours, theirs in zip(torch.autograd.grad(mean, inputs), torch.autograd.grad(expected, inputs), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
+def test_parts_of_no_rows_are_refused():
+    with pytest.raises(ConfigError, match="chunk must be at least 1, not 0"):
+        CLIPLoss(chunk=0)
+
+
 @pytest.mark.parametrize("share", [-0.1, 1.1])
 def test_shares_outside_are_refused(share):
     with pytest.raises(ConfigError, match="image_share must lie between 0 and 1"):

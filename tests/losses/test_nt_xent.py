@@ -62,6 +62,23 @@ def test_16_bit_inputs_are_compared_in_full_precision():
     assert loss.dtype == torch.float32
 
 
+@pytest.mark.parametrize("chunk", [None, 3])
+def test_processes_that_score_their_own_views_give_the_loss_of_all_in_their_mean(chunk):
+    first, second = vectors(8, 0).requires_grad_(), vectors(8, 1).requires_grad_()
+    expected = NTXent(temperature=0.2)(first, second)
+    loss = NTXent(temperature=0.2, chunk=chunk)
+    parts = [
+        loss(first[at : at + 4], second[at : at + 4], firsts=first, seconds=second, offset=at) for at in (0, 4)
+    ]  # fmt: skip
+    mean = torch.stack(parts).mean()
+    torch.testing.assert_close(mean, expected)
+    inputs = (first, second)
+    for ours, theirs in zip(torch.autograd.grad(mean, inputs), torch.autograd.grad(expected, inputs), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
+
+
 def test_temperatures_that_are_not_positive_are_refused():
     with pytest.raises(ConfigError, match="temperature must be above 0"):
         NTXent(temperature=0.0)
+    with pytest.raises(ConfigError, match="chunk must be at least 1, not -1"):
+        NTXent(chunk=-1)

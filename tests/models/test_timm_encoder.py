@@ -5,7 +5,7 @@ from safetensors.torch import save_file
 
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
-from medvl.models.timm_encoder import TimmEncoder
+from medvl.models.timm_encoder import TimmEncoder, smallest_sister
 from medvl.models.weights import save_weights
 
 
@@ -195,3 +195,19 @@ def test_meta_needs_no_weights(monkeypatch):
     monkeypatch.setattr(hub, "file", lambda *_: pytest.fail("weights were fetched for a check"))
     with torch.device("meta"):
         assert TimmEncoder(64, model="resnet18", weights="pretrained").coverage is None
+
+
+@pytest.mark.parametrize(
+    ("model", "sister"),
+    [
+        ("resnet50", "resnet18"),
+        ("resnet152.a1_in1k", "resnet18"),
+        ("vit_base_patch16_224", "vit_tiny_patch16_224"),
+        ("deit_base_patch16_224", "deit_tiny_patch16_224"),
+        ("vit_base_patch14_dinov2", "vit_base_patch14_dinov2"),  # there is no tiny one
+        ("densenet121", "densenet121"),
+        ("no_such_model", "no_such_model"),
+    ],
+)
+def test_smoke_runs_take_the_smallest_model_that_is_built_alike(model: str, sister: str) -> None:
+    assert smallest_sister(model) == sister

@@ -2,9 +2,13 @@
 
 import pytest
 import torch
+from lightning_fabric import Fabric
 from torch import nn
 
+from medvl.engine.cached_gradient import backward_compared
+from medvl.engine.trainable import Trainable
 from medvl.errors import ConfigError
+from medvl.models.base import ImageEncoder, Model
 from medvl.objectives.base import Objective
 from medvl.objectives.total import Total
 from medvl.plugins import Plugins
@@ -107,6 +111,104 @@ def test_what_the_terms_ask_for_is_merged_in_order():
     assert total.reads == ("labels",)
     assert set(total.predict(None, {})) == {"logits"} == set(total.predicts)
     assert Total(terms={"other": other}).views == ("view_b", "image"), "totals do not share what they read"
+
+
+class Distance(Stub):
+    """Compares the cases of a batch with each other, and looks at each alone as well."""
+
+    compares = True
+    forward = Objective.forward
+
+    def __init__(self, view, feature):
+        super().__init__(views=(view,))
+        self.needs = (feature,)
+        self.head = nn.Linear(2, 2)
+
+    def embed(self, model, batch):
+        (view,), (feature,) = self.views, self.needs
+        return {"place": self.head(model({"image": batch[view]}, self.needs)[feature])}
+
+    def compare(self, embedded):
+        return {"spread": embedded["place"].var()}
+
+    def alone(self, model, batch):
+        return {"size": self.embed(model, batch)["place"].square().mean()}
+
+
+class Aligned(Stub):
+    aligns = True
+
+    def embed_images(self, model, batch):
+        return batch["image"]
+
+    def embed_texts(self, model, batch):
+        return batch["text.ids"]
+
+
+class Pixels(ImageEncoder):
+    """Two pixels; counts its passes."""
+
+    tokens_width = pooled_width = 2
+
+    def __init__(self):
+        super().__init__()
+        self.layer, self.passes = nn.Linear(2, 2), []
+
+    def forward(self, images, needs=("pooled",)):
+        self.passes.append(set(needs))
+        return dict.fromkeys(needs, self.layer(images))
+
+
+def compared(weights=None):
+    torch.manual_seed(0)
+    one, other = Distance("image", "image.pooled"), Distance("view_a", "image.tokens")
+    total = Total(terms={"one": one, "other": other, "rest": Stub([("a", 10.0)])}, weights=weights)
+    return Trainable(Model(image=Pixels()), total), {name: torch.randn(8, 2) for name in ("image", "view_a")}
+
+
+def test_terms_that_compare_and_others_add_up_to_the_same_losses():
+    trainable, batch = compared({"one": 0.5, "rest": 2.0})
+    losses = trainable(batch)
+    assert set(losses) == {"one.spread", "one.size", "other.spread", "other.size", "rest.a"}
+    model, (one, other, _) = trainable.model, trainable.objective.terms.values()
+    for name, value in one(model, batch).items():
+        torch.testing.assert_close(losses[f"one.{name}"], 0.5 * value)
+    for name, value in other(model, batch).items():
+        torch.testing.assert_close(losses[f"other.{name}"], value)
+    assert losses["rest.a"] == 20
+    assert not Total(terms={"rest": Stub()}).compares
+
+
+def test_an_encoder_runs_once_for_a_view_and_computes_what_its_readers_need():
+    trainable, batch = compared()
+    trainable(batch)
+    assert sorted(map(sorted, trainable.model.image.passes)) == [["pooled"], ["tokens"]]
+
+
+def test_a_step_in_parts_has_the_gradients_of_the_whole_batch():
+    trainable, batch = compared({"one": 0.5})
+    parts = [{name: value[at : at + 2] for name, value in batch.items()} for at in range(0, 8, 2)]
+    found = backward_compared(Fabric(accelerator="cpu", devices=1), trainable, parts)
+    assert len(trainable.model.image.passes) == 2 * 2 * 4, "views, passes, parts"
+    whole, _ = compared({"one": 0.5})
+    losses = whole(batch)
+    torch.stack(list(losses.values())).sum().backward()
+    assert found.keys() == losses.keys()
+    for name, value in losses.items():
+        torch.testing.assert_close(found[name], value)
+    for (name, ours), theirs in zip(trainable.named_parameters(), whole.parameters(), strict=True):
+        torch.testing.assert_close(ours.grad, theirs.grad, msg=lambda m, name=name: f"{name}: {m}")
+        assert ours.grad.abs().max() > 0
+
+
+def test_the_shared_space_is_that_of_the_one_term_that_has_one():
+    batch = {"image": torch.ones(2), "text.ids": torch.zeros(2)}
+    total = Total(terms={"pairs": Aligned(), "rest": Stub()})
+    assert total.aligns
+    assert total.embed_images(None, batch) is batch["image"]
+    assert total.embed_texts(None, batch) is batch["text.ids"]
+    assert not Total(terms={"rest": Stub()}).aligns
+    assert not Total(terms={"a": Aligned(), "b": Aligned()}).aligns
 
 
 def test_every_term_is_told_of_a_step():

@@ -9,6 +9,12 @@ class TestMoCo(ObjectiveSuite):
     lowers = False  # its own keys become its negatives
 
 
+class TestSymmetricMoCo(ObjectiveSuite):
+    name = "moco"
+    parameters = {"queue_size": 10, "momentum": 0.9, "dim": 16, "symmetric": True, "momentum_statistics": True}
+    lowers = False
+
+
 class TestCLIP(ObjectiveSuite):
     name = "clip"
     parameters = {"dim": 16}

@@ -12,7 +12,7 @@ from torch import nn
 import medvl
 from medvl.engine.optimizers import adam
 from medvl.engine.schedules import Horizon, constant
-from medvl.models.base import Model
+from medvl.models.base import ImageEncoder, Model
 from tests.golden_fixtures import golden
 from tests.plugins.moco_toy import ConvNet, Flat, make, train_step, trainable, views
 
@@ -70,6 +70,74 @@ def test_golden_three_steps(fixture):
         for name in fixture.part(out + "grad"):
             fixture.close(gradients[name].grad, f"{out}grad.{name}")
     assert fixture.part(f"out.{steps[-1]}.encoder_q")
+
+
+@pytest.fixture(params=["huang_author_losses"])
+def huang(request):
+    return golden(request.param)
+
+
+class Given(ImageEncoder):
+    """Gives its input back, so that a fixture's projections reach the loss as they are."""
+
+    tokens_width = pooled_width = 1
+    tokens = 1
+
+    def forward(self, images, needs=("pooled",)):
+        return {"pooled": images}
+
+
+def test_golden_symmetric_form_with_two_queues(huang):
+    config = huang.config
+    model = Model(image=Given())
+    objective = MoCo(
+        model,
+        symmetric=True,
+        queue_size=config["queue"],
+        dim=config["dim"],
+        temperature=config["temperature_clip_moco"],
+    )
+    objective.head = nn.Identity()
+    first, second, keys, queues = (huang.tensors[f"in.{name}"] for name in ("view1", "view2", "key1", "queue"))
+    views = {"query": first.clone().requires_grad_(), "key": second.clone().requires_grad_()}
+    given = iter([huang.tensors["in.key2"], keys])  # what the key encoder made of the second view and of the first
+    objective.keys = lambda images: next(given)
+    objective.queue.keys.copy_(queues[1].T)
+    objective.mirror_queue.keys.copy_(queues[0].T)
+    loss = objective(model, views)["info_nce"]
+    huang.close(loss, "out.moco")
+    loss.backward()
+    huang.close(views["query"].grad, "out.grad.moco.0")
+    huang.close(views["key"].grad, "out.grad.moco.1")
+
+
+def test_golden_momentum_that_takes_statistics_along(huang):
+    encoder = Flat(16, width=4, norm=True)
+    model = Model(image=encoder)
+    objective = MoCo(model, queue_size=4, dim=4, momentum=0.9, momentum_statistics=True)
+    statistics = encoder.net[2], objective.key_image.net[2]
+    for module, side in zip(statistics, ("source", "target"), strict=True):
+        module.load_state_dict(huang.part(f"in.momentum_{side}"))
+    objective.before_step(model)
+    for name, value in objective.key_image.net[2].state_dict().items():
+        huang.close(value, f"out.momentum_target.{name}")
+
+
+def test_the_symmetric_form_is_the_mean_of_both_ways_and_keeps_the_keys_of_each_view():
+    model, objective = make(symmetric=True)
+    images = views(3, 1)
+    mirrored = {"query": images["key"], "key": images["query"]}
+    one_way, other_way = make()[1], make()[1]
+    for plain, queue in ((one_way, objective.queue), (other_way, objective.mirror_queue)):
+        plain.load_state_dict(objective.state_dict(), strict=False)
+        plain.queue.load_state_dict(queue.state_dict())
+    expected = (one_way(model, images)["info_nce"] + other_way(model, mirrored)["info_nce"]) / 2
+    train_step(model, objective, torch.optim.SGD(trainable(model, objective), lr=0.0), images)
+    torch.testing.assert_close(objective.queue.keys[:3], one_way.keys(images["key"]))
+    torch.testing.assert_close(objective.mirror_queue.keys[:3], one_way.keys(images["query"]))
+    for queue, keys in ((objective.queue, one_way), (objective.mirror_queue, other_way)):
+        queue.load_state_dict(keys.queue.state_dict())
+    torch.testing.assert_close(objective(model, images)["info_nce"], expected)
 
 
 @given(size=st.integers(1, 12), counts=st.lists(st.integers(1, 30), max_size=6))
@@ -205,6 +273,9 @@ def test_heads_and_exports():
     assert objective.exports(model)["image"] is model.image
     assert isinstance(objective.head, nn.Linear)
     assert [type(layer) for layer in make(head="mlp")[1].head] == [nn.Linear, nn.ReLU, nn.Linear]
+    normed = make(head="mlp_bn")[1].head
+    assert [type(layer) for layer in normed] == [nn.Linear, nn.BatchNorm1d, nn.ReLU, nn.Linear]
+    assert normed[0].bias is None
 
 
 def test_a_step_reads_nothing_back_from_the_device():

@@ -13,28 +13,16 @@ from torch import nn
 
 import medvl
 from medvl.losses import CLIPLoss
-from medvl.models.base import Model, TextEncoder
+from medvl.models.base import Model
 from medvl.objectives.total import Total
 from medvl.plugins import Plugins
 from medvl.testkit.workbench import Workbench, train
 from tests.golden_fixtures import golden
 from tests.losses.vectors import dot
 from tests.plugins.moco_toy import Flat
+from tests.plugins.slip_toy import model, pairs
 
 HEADS = {"clip": {"dim": 8}, "convirt": {"dim": 8}, "simclr": {"hidden": 8, "dim": 4}, "vicreg": {"dim": 16}}
-
-
-class Words(TextEncoder):
-    """Counts of ids through one layer."""
-
-    width = 7
-
-    def __init__(self):
-        super().__init__()
-        self.embedding = nn.EmbeddingBag(12, self.width)
-
-    def forward(self, ids, mask, needs=("pooled",)):
-        return {"pooled": self.embedding(ids)}
 
 
 class Identity(nn.Module):
@@ -204,11 +192,6 @@ def test_the_printed_vicreg_adds_both_variances_whole():
     assert torch.equal(terms["paper"]["covariance"], terms["reference"]["covariance"])
 
 
-def model() -> Model:
-    torch.manual_seed(0)
-    return Model(image=Flat(16), text=Words())
-
-
 @pytest.mark.parametrize(
     ("settings", "image", "text", "learned"),
     [
@@ -266,11 +249,26 @@ def test_published_widths_of_the_heads():
         (lambda: ConVIRT(model(), image_share=2.0), "between 0 and 1"),
         (lambda: SimCLR(model(), temperature=-1.0), "above 0"),
         (lambda: VICReg(model(), dim=2, variance=-1.0), "at least 0"),
+        (lambda: CLIP(model(), preset="released", chunk=0), "chunk must be at least 1"),
     ],
 )
 def test_values_out_of_range_are_refused(build, message):
     with pytest.raises(medvl.ConfigError, match=message):
         build()
+
+
+@pytest.mark.parametrize("settings", [{}, {"preset": "released"}])
+def test_images_and_texts_share_a_space_of_unit_vectors(settings):
+    encoders, batch = model(), pairs(5)
+    clip = CLIP(encoders, dim=8, **settings).eval()
+    assert clip.aligns
+    image = clip.embed_images(encoders, {"image": batch["image"]})
+    text = clip.embed_texts(encoders, {name: batch[name] for name in ("text.ids", "text.mask")})
+    for vectors in (image, text):
+        torch.testing.assert_close(vectors.norm(dim=1), torch.ones(5))
+    if not settings:
+        expected = CLIPLoss()(image, text, clip.log_scale.exp())
+        torch.testing.assert_close(clip(encoders, batch)["clip"], expected)
 
 
 MOCO = {"name": "moco", "queue_size": 12, "momentum": 0.9, "dim": 8}

@@ -143,13 +143,18 @@ def _findings(target: Target, plans: list[Plan], quick: bool) -> list[Finding]:
 
 
 def _contents(target: Target) -> np.ndarray | None:
-    """What is in the images' files, in numbers; None where images are no files."""
+    """What is in the images, in numbers: by a store's pixels where there is one, else by the files, if any."""
+    from medvl.data.cache import cache_folder
     from medvl.data.dataset import IMAGE
     from medvl.data.image_paths import HasImageFiles
-    from medvl.data.lints.same_image import file_contents
+    from medvl.data.lints.same_image import file_contents, stored_contents
+    from medvl.data.store import finished_store
     from medvl.runs.progress import PATIENCE, Progress
 
     dataset = target.dataset
+    store = finished_store(dataset, target.table.column(IMAGE), cache_folder("images"))
+    if store is not None:
+        return stored_contents(store.hashes)
     if not isinstance(dataset, HasImageFiles):
         return None
     paths = [dataset.image_path(reference) for reference in target.table.column(IMAGE).to_pylist()]

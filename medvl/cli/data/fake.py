@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import importlib
 import shlex
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -14,7 +12,8 @@ from medvl.cli.options import plugin_option
 from medvl.errors import DataError, MedvlError
 from medvl.plugins import Plugins
 
-Write = Callable[..., dict[str, Any]]
+if TYPE_CHECKING:
+    from medvl.data.miniature import Write
 
 
 @click.command(
@@ -46,13 +45,14 @@ def command(name: str, out: Path, patients: int, seed: int, plugin_files: tuple[
 
 def _writer(plugins: Plugins, name: str) -> Write:
     """What the dataset names as the writer of its miniature."""
-    place = getattr(plugins.get("dataset", name).load(), "fake", None)
-    if place is None:
+    from medvl.data.miniature import writer_of
+
+    write = writer_of(plugins.get("dataset", name).load())
+    if write is None:
         raise DataError(
             f"dataset '{name}' has no miniature. those that have: {', '.join(_with_miniature(plugins)) or 'none'}"
         )
-    module, _, function = place.partition(":")
-    return getattr(importlib.import_module(module), function)
+    return write
 
 
 def _with_miniature(plugins: Plugins) -> list[str]:

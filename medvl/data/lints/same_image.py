@@ -1,4 +1,4 @@
-"""Lint: the same image under two references, found by the bytes of its file."""
+"""Lint: the same image under two references, found by the bytes of its file or by the pixels that are stored of it."""
 
 from __future__ import annotations
 
@@ -35,6 +35,15 @@ def file_contents(paths: list[Path], tell: Tell | None = None) -> np.ndarray:
         contents = _refined(sizes, sizes >= 0, lambda row: _piece(paths[row], int(sizes[row])), pool, tell)
         contents = _refined(contents, sizes >= 0, lambda row: _digest(paths[row]), pool, None)
     return np.where(sizes < 0, UNKNOWN, contents)
+
+
+def stored_contents(hashes: np.ndarray) -> np.ndarray:
+    """(N,) int64 as of `file_contents`, from (N,) uint64 hashes of stored pixels (`ImageStore.hashes`).
+
+    It also finds a picture whose files differ, in their headers or by their lossless format.
+    """
+    numbers = np.unique(hashes, return_inverse=True)[1].astype(np.int64)
+    return np.where(hashes == 0, UNKNOWN, numbers)
 
 
 def _refined(

@@ -85,7 +85,7 @@ def of_splits(
         selection: says what is accepted.
         table: the study table.
         splits: (N,) of `splits_as_they_are`.
-        contents: (N,) of `medvl.data.lints.same_image.file_contents`; images are not compared where None.
+        contents: (N,) of `medvl.data.lints.same_image`; images are not compared where None.
     """
     found = patients_on_two_sides(table, splits, dataset.split_by)
     if contents is not None:

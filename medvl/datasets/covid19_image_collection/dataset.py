@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
+from types import MappingProxyType
 from typing import Literal
 
 import numpy as np
@@ -71,6 +72,7 @@ class Covid19ImageCollection(ImageFiles):
 
     sections = (NOTES,)
     fake = "medvl.datasets.fakes.covid19_image_collection:write"
+    smoke = MappingProxyType({"protocol": "official"})  # no published list names a miniature's images
 
     def __init__(
         self,

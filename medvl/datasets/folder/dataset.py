@@ -47,6 +47,8 @@ class Folder(ImageFiles):
         ConfigError: parameters that contradict each other.
     """
 
+    fake = "medvl.datasets.fakes.folder:write"
+
     def __init__(
         self,
         *,

@@ -72,10 +72,15 @@ class Torso:
         )
 
 
-def draw_torso(person: Draws, image: Draws, enlarged: np.ndarray, anteroposterior: np.ndarray) -> Torso:
-    """Bodies of N images: build from `person`, breath and posture from `image`, heart size from `enlarged` (N,)."""
+def draw_torso(
+    person: Draws, image: Draws, enlarged: np.ndarray, anteroposterior: np.ndarray, stoutness: float = 0.0
+) -> Torso:
+    """Bodies of N images: build from `person`, breath and posture from `image`, heart size from `enlarged` (N,).
+
+    `stoutness` is the mean of how thick their soft tissue is, in standard deviations.
+    """
     breath = image.normal("breath", 0, 0.025) - 0.04 * anteroposterior  # deeper is positive
-    stout = person.normal("stout")
+    stout = person.normal("stout", stoutness)
     female = person.chance("female", 0.48)
     lung = np.clip(person.normal("lung", 0.71, 0.025), 0.62, 0.79)
     # an AP film magnifies the heart; a shallow breath lays it flat

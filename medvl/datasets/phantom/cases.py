@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from medvl.datasets.phantom.random import Array, Draws, keys
+from medvl.datasets.phantom.sites import SITES, Site
 
 # CheXpert's names, in CheXpert's order (Irvin et al. 2019, Table 1).
 LABELS = (
@@ -22,9 +23,8 @@ LABELS = (
 )  # fmt: skip
 
 CONTEXTS = ("infection", "surgery", "heart", "malignancy", "injury")
-CONTEXT_WEIGHTS = (0.24, 0.19, 0.17, 0.20, 0.20)
 
-# How often each sign is present, per context.
+# How often each sign is present, per context; a site may see it more or less often.
 SIGNS = {
     "focal": (0.42, 0.42, 0.36, 0.55, 0.53),
     "diffuse": (0.20, 0.18, 0.36, 0.12, 0.12),
@@ -91,23 +91,24 @@ class Studies:
         return Studies(**{field.name: getattr(self, field.name)[rows] for field in fields(self)})
 
 
-def draw_studies(seed: int, patients: npt.NDArray[np.int64]) -> Studies:
-    """All studies of these patients, in order; a patient's rows depend on `seed` and its number alone."""
+def draw_studies(seed: int, patients: npt.NDArray[np.int64], site: Site = SITES["a"]) -> Studies:
+    """All studies of these patients, in order; a patient's rows depend on `seed`, site and its number alone."""
+    seed = site.mixed(seed)
     person = Draws(keys(seed, patients))
     count = 1 + person.choice("studies", STUDY_WEIGHTS)
-    context = person.choice("context", CONTEXT_WEIGHTS)
-    columns = _constant(person, context)
+    context = person.choice("context", site.contexts)
+    columns = _constant(person, context, site)
     columns |= {"patient": patients, "context": context}
     grid = {name: np.repeat(column[:, None], MAX_STUDIES, axis=1) for name, column in columns.items()}
     grid["study"] = np.broadcast_to(np.arange(1, MAX_STUDIES + 1), grid["patient"].shape)
 
     visit = [Draws(keys(seed, patients, np.full_like(patients, number))) for number in range(1, MAX_STUDIES + 1)]
     for sign, rates in SIGNS.items():
-        severity = _severities(visit, sign, np.asarray(rates)[context])
+        severity = _severities(visit, sign, np.asarray(rates)[context] * site.rates.get(sign, 1.0))
         grid[sign] = severity
         grid[f"{sign}_before"] = np.concatenate([np.full_like(severity[:, :1], np.nan), severity[:, :-1]], axis=1)
     for name in ("hedged", "ambiguous", "anteroposterior", "lateral", "days"):
-        grid[name] = np.stack([_of_visit(draws, name, context) for draws in visit], axis=1)
+        grid[name] = np.stack([_of_visit(draws, name, context, site) for draws in visit], axis=1)
     grid["days"] = np.where(grid["study"] == 1, 0, grid["days"])
     grid["lateral"] = grid["lateral"] & ~grid["anteroposterior"]
 
@@ -115,12 +116,15 @@ def draw_studies(seed: int, patients: npt.NDArray[np.int64]) -> Studies:
     return Studies(**{name: column[exists] for name, column in grid.items()})
 
 
-def _constant(person: Draws, context: npt.NDArray[np.int64]) -> dict[str, np.ndarray]:
+def _constant(person: Draws, context: npt.NDArray[np.int64], site: Site) -> dict[str, np.ndarray]:
     """What does not change from a patient's one study to the next."""
-    devices = {name: person.chance(name, np.asarray(rates)[context]) for name, rates in DEVICE_RATES.items()}
+    devices = {
+        name: person.chance(name, np.asarray(rates)[context] * site.rates.get(name, 1.0))
+        for name, rates in DEVICE_RATES.items()
+    }
     return devices | {
         "split": person.choice("split", (0.7, 0.1, 0.2)),
-        "age": np.clip(person.normal("age", 60, 16), 19, 92).astype(np.int64),
+        "age": np.clip(person.normal("age", site.age, 16), 19, 92).astype(np.int64),
         "female": person.chance("female", 0.48),
         "focal_side": person.choice("focal_side", (0.55, 0.45)),
         "focal_zone": person.choice("focal_zone", (0.27, 0.33, 0.40)),
@@ -129,12 +133,12 @@ def _constant(person: Draws, context: npt.NDArray[np.int64]) -> dict[str, np.nda
     }
 
 
-def _of_visit(draws: Draws, name: str, context: npt.NDArray[np.int64]) -> np.ndarray:
+def _of_visit(draws: Draws, name: str, context: npt.NDArray[np.int64], site: Site) -> np.ndarray:
     """What is drawn anew at every study."""
     if name == "days":
         return np.floor(draws.uniform("days", 1, 15)).astype(np.int64)
     if name == "anteroposterior":
-        return draws.chance(name, np.array([0.35, 0.65, 0.40, 0.20, 0.45])[context])
+        return draws.chance(name, np.asarray(site.portable)[context])
     return draws.chance(name, {"hedged": 0.5, "ambiguous": 0.08, "lateral": 0.3}[name])
 
 

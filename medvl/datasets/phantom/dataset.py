@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +27,9 @@ from medvl.data.dataset import (
 from medvl.datasets.phantom import places
 from medvl.datasets.phantom.cases import LABELS, MAX_STUDIES, Studies, draw_studies, label_values
 from medvl.datasets.phantom.questions import write_questions
-from medvl.datasets.phantom.render import AP, LATERAL, PA, VIEWS, draw_scene, render
+from medvl.datasets.phantom.render import AP, LATERAL, PA, VIEWS, Scene, draw_scene, render
 from medvl.datasets.phantom.reports import SECTIONS, write_reports
+from medvl.datasets.phantom.sites import SITES, SiteName
 from medvl.errors import ConfigError, DataError, unknown
 
 _REFERENCE = re.compile(r"phantom/(\d{6,})/s(\d\d)/(PA|AP|LATERAL)")
@@ -47,6 +49,9 @@ class Phantom(Dataset):
         patients: how many; each has one to three studies, of one or two images.
         seed: of everything drawn.
         resolution: side of the radiographs in pixels, 16 to 2048.
+        site: the hospital. `b` is out of distribution for what was learnt at `a`: other patients, prevalences and
+            share of AP views, another projection, a softer and noisier detector, another display curve. Labels
+            mean the same, and boxes and masks follow the projection.
 
     Raises:
         ConfigError: a parameter is out of range.
@@ -55,8 +60,9 @@ class Phantom(Dataset):
     labels = LABELS
     sections = SECTIONS
     labels_from = ("findings", "impression")
+    smoke = MappingProxyType({"patients": 40, "resolution": 64})
 
-    def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128):
+    def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128, site: SiteName = "a"):
         problems = []
         if patients < 1:
             problems.append(f"phantom: patients is {patients}; it must be at least 1")
@@ -64,17 +70,20 @@ class Phantom(Dataset):
             problems.append(f"phantom: resolution is {resolution}; it must be from 16 to 2048 pixels")
         if not -(2**63) <= seed < 2**63:
             problems.append(f"phantom: seed is {seed}; it must fit in 64 bits")
+        if site not in SITES:
+            problems.append(f"phantom: {unknown('site', site, SITES)}")
         if problems:
             raise ConfigError(problems)
         self.patients = patients
         self.seed = seed
         self.resolution = resolution
+        self.site = SITES[site]
 
     def table(self) -> pa.Table:
         """The canonical study table (see `medvl.Dataset`), patient by patient, a study's front view first."""
-        by_study = draw_studies(self.seed, np.arange(self.patients))
+        by_study = draw_studies(self.seed, np.arange(self.patients), self.site)
         values = label_values(by_study)
-        reports = write_reports(self.seed, by_study, values)
+        reports = write_reports(self.site.mixed(self.seed), by_study, values)
         rows = np.repeat(np.arange(len(by_study)), 1 + by_study.lateral)
         studies = by_study.take(rows)
         second = np.concatenate([[False], rows[1:] == rows[:-1]])
@@ -91,7 +100,7 @@ class Phantom(Dataset):
                 told = told | reports.denied[label]
             columns[LABEL_PREFIX + label] = pa.array(values[label], pa.int8(), mask=~told).take(take)
         columns[BOXES] = self._boxes(studies, views)
-        columns[QUESTIONS] = pa.array(write_questions(self.seed, studies, views), pa.list_(_QUESTION))
+        columns[QUESTIONS] = pa.array(write_questions(self.site.mixed(self.seed), studies, views), pa.list_(_QUESTION))
         return pa.table(columns)
 
     def read_image(self, reference: str) -> npt.NDArray[np.uint8]:
@@ -113,7 +122,7 @@ class Phantom(Dataset):
             kind = np.flatnonzero((views >= 0) & ((views == VIEWS.index(LATERAL)) == lateral))
             for start in range(0, len(kind), _CHUNK):
                 rows = kind[start : start + _CHUNK]
-                pixels = render(draw_scene(self.seed, studies.take(rows), views[rows]), self.resolution)
+                pixels = render(self._scene(studies.take(rows), views[rows]), self.resolution)
                 for row, one in zip(rows, pixels, strict=True):
                     images[row] = one
         return images
@@ -129,20 +138,23 @@ class Phantom(Dataset):
         studies, views = self._find([reference])
         if views[0] < 0:
             raise self._missing(reference)
-        return places.mask(draw_scene(self.seed, studies, views), studies, label, self.resolution)[0]
+        return places.mask(self._scene(studies, views), studies, label, self.resolution)[0]
 
     def fingerprint(self) -> str:
         """A hash of the parameters and of the drawing code itself."""
         code = b"".join(path.read_bytes() for path in sorted(Path(__file__).parent.glob("*.py")))
-        asked = f"{self.patients} {self.seed} {self.resolution} ".encode()
+        asked = f"{self.patients} {self.seed} {self.resolution} {self.site.people} ".encode()
         return hashlib.sha256(asked + code).hexdigest()[:16]
+
+    def _scene(self, studies: Studies, views: npt.NDArray[np.int64]) -> Scene:
+        return draw_scene(self.seed, studies, views, self.site)
 
     def _boxes(self, studies: Studies, views: npt.NDArray[np.int64]) -> pa.ListArray:
         parts = []
         for lateral in (False, True):
             kind = np.flatnonzero((views == VIEWS.index(LATERAL)) == lateral)
             chosen = studies.take(kind)
-            image, label, corners = places.boxes(draw_scene(self.seed, chosen, views[kind]), chosen)
+            image, label, corners = places.boxes(self._scene(chosen, views[kind]), chosen)
             parts.append((kind[image], label, corners))
         image, label, corners = (np.concatenate(column) for column in zip(*parts, strict=True))
         return places.box_column(len(studies), image, label, corners)
@@ -155,7 +167,7 @@ class Phantom(Dataset):
         )
         wanted = wanted.reshape(-1, 3)
         known = (wanted[:, 0] >= 0) & (wanted[:, 0] < self.patients)
-        studies = draw_studies(self.seed, np.unique(np.append(wanted[known, 0], 0)))
+        studies = draw_studies(self.seed, np.unique(np.append(wanted[known, 0], 0)), self.site)
         place = studies.patient * (MAX_STUDIES + 1) + studies.study
         sought = wanted[:, 0] * (MAX_STUDIES + 1) + np.minimum(wanted[:, 1], MAX_STUDIES)
         row = np.minimum(np.searchsorted(place, sought), len(place) - 1)

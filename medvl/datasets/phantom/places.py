@@ -63,7 +63,9 @@ def _hulls(scene: Scene, placed: Placed) -> npt.NDArray[np.float64]:
     low = [np.where(near, side, np.inf).min(axis=1) for side in (u, v)]
     high = [np.where(near, side, -np.inf).max(axis=1) for side in (u, v)]
     reach = placed.shape.inset * scene.zoom[placed.rows][:, :, 0] / 2
-    ends = np.concatenate([*(side - reach for side in low), *(side + reach for side in high)], axis=1)
+    reaches = (np.float32(scene.site.stretch) * reach, reach)
+    starts = [side - by for side, by in zip(low, reaches, strict=True)]
+    ends = np.concatenate([*starts, *(side + by for side, by in zip(high, reaches, strict=True))], axis=1)
     return np.clip(ends.astype(np.float64), 0, 1)
 
 

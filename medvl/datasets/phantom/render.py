@@ -15,7 +15,8 @@ from medvl.datasets.phantom.cases import Studies
 from medvl.datasets.phantom.findings import Placed
 from medvl.datasets.phantom.pleura import Gas
 from medvl.datasets.phantom.random import Draws, keys
-from medvl.datasets.phantom.shapes import Field, column, grain, ramp, value_noise
+from medvl.datasets.phantom.shapes import Field, blurred, column, grain, ramp, value_noise
+from medvl.datasets.phantom.sites import SITES, Site
 
 VIEWS = PA, AP, LATERAL = ("PA", "AP", "LATERAL")
 
@@ -35,11 +36,13 @@ class Scene:
     down: Field
     turn: Field  # radians
     zoom: Field
+    site: Site
 
     def to_body(self, size: int) -> tuple[Field, Field]:
         """Body coordinates (N, size, size) of the pixels' centres."""
         axis = (np.arange(size, dtype=np.float32) + np.float32(0.5)) * np.float32(2 / size) - 1
         across, along = axis[None, None, :] - self.right, axis[None, :, None] - self.down
+        across = across / np.float32(self.site.stretch)
         cos, sin = np.cos(self.turn) / self.zoom, np.sin(self.turn) / self.zoom
         return cos * across + sin * along, cos * along - sin * across
 
@@ -47,16 +50,18 @@ class Scene:
         """Fractions of the image's width and height at the body coordinates (n, P, 1) of these rows."""
         turn, zoom = self.turn[rows], self.zoom[rows]
         cos, sin = np.cos(turn) * zoom, np.sin(turn) * zoom
-        return (cos * x - sin * y + self.right[rows] + 1) / 2, (sin * x + cos * y + self.down[rows] + 1) / 2
+        across, along = (cos * x - sin * y) * np.float32(self.site.stretch), sin * x + cos * y
+        return (across + self.right[rows] + 1) / 2, (along + self.down[rows] + 1) / 2
 
 
-def draw_scene(seed: int, studies: Studies, views: npt.NDArray[np.int64]) -> Scene:
+def draw_scene(seed: int, studies: Studies, views: npt.NDArray[np.int64], site: Site = SITES["a"]) -> Scene:
     """The scene of one view (index into `VIEWS`) of each of these studies; laterals do not mix with front views."""
+    seed = site.mixed(seed)
     person = Draws(keys(seed, studies.patient))
     image = Draws(keys(seed, studies.patient, studies.study, 10 + views))
     portable = views == VIEWS.index(AP)
     lateral = bool(np.all(views == VIEWS.index(LATERAL)))
-    torso = draw_torso(person, image, studies.heart, portable)
+    torso = draw_torso(person, image, studies.heart, portable, site.stout)
     place = phantom_lateral.place if lateral else phantom_findings.place
     loose = 1 + 0.4 * portable
     return Scene(
@@ -67,7 +72,8 @@ def draw_scene(seed: int, studies: Studies, views: npt.NDArray[np.int64]) -> Sce
         right=column(loose * image.normal("pose.right", 0, 0.03)),
         down=column(loose * image.normal("pose.down", 0.01, 0.025)),
         turn=column(loose * image.normal("pose.turn", 0, 0.03)),
-        zoom=column(np.clip(image.normal("pose.zoom", 1.0, 0.03), 0.9, 1.1)),
+        zoom=column(site.zoom * np.clip(image.normal("pose.zoom", 1.0, 0.03), 0.9, 1.1)),
+        site=site,
     )
 
 
@@ -78,7 +84,7 @@ def render(scene: Scene, size: int) -> npt.NDArray[np.uint8]:
     texture = value_noise(scene.image, "texture", 16, size)
     for placed in scene.placed:
         _apply(placed, layers, x[placed.rows], y[placed.rows], texture, scene.image)
-    return _expose(layers, scene.image, texture, size)
+    return _expose(layers, scene, texture, size)
 
 
 def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, image: Draws) -> None:
@@ -105,14 +111,17 @@ def _apply(placed: Placed, layers: Layers, x: Field, y: Field, texture: Field, i
         layers.solid[rows] += np.float32(_METAL[placed.sign]) * ramp(inside, 0.02)
 
 
-def _expose(layers: Layers, image: Draws, texture: Field, size: int) -> npt.NDArray[np.uint8]:
-    """Attenuation to gray levels: the tube's output, scatter, the detector's noise, the display curve."""
+def _expose(layers: Layers, scene: Scene, texture: Field, size: int) -> npt.NDArray[np.uint8]:
+    """Attenuation to gray levels: the tube's output, scatter, the detector's blur and noise, the display curve."""
+    image, site = scene.image, scene.site
     total = layers.solid - _AIR * layers.air + layers.vessels
     total += layers.air * np.float32(0.012) * texture
-    total += column(image.uniform("exposure.scatter", 0.008, 0.020)) * value_noise(image, "scatter", 3, size)
-    total += column(image.uniform("exposure.noise", 0.012, 0.024)) * grain(image, "noise", size)
-    level = column(image.normal("exposure.level", 0.03, 0.02))
-    width = column(1.08 * np.exp(image.normal("exposure.width", 0, 0.05)))
-    gamma = column(np.exp(image.normal("exposure.gamma", 0.05, 0.07)))
+    total += column(image.uniform("exposure.scatter", *site.scatter)) * value_noise(image, "scatter", 3, size)
+    if site.blur:
+        total = blurred(total, site.blur)
+    total += column(image.uniform("exposure.noise", *site.noise)) * grain(image, "noise", size)
+    level = column(image.normal("exposure.level", site.level, 0.02))
+    width = column(site.width * np.exp(image.normal("exposure.width", 0, 0.05)))
+    gamma = column(np.exp(image.normal("exposure.gamma", site.gamma, 0.07)))
     tone = np.clip((total - level) / width, 0, 1) ** gamma
     return (tone * (255 * (1.35 - 0.35 * tone)) + 0.5).clip(0, 255).astype(np.uint8)

@@ -111,6 +111,14 @@ def value_noise(draws: Draws, name: str, cells: int, size: int) -> Field:
     return weights @ knots @ weights.T
 
 
+def blurred(images: Field, spread: float) -> Field:
+    """(N, size, size) images under a Gaussian whose standard deviation is `spread` of the image's side."""
+    place = (np.arange(images.shape[-1]) + 0.5) / images.shape[-1]
+    weights = np.exp(-0.5 * ((place[:, None] - place[None, :]) / spread) ** 2)
+    rows = (weights / weights.sum(1, keepdims=True)).astype(np.float32)
+    return rows @ images @ rows.T
+
+
 def grain(draws: Draws, name: str, size: int) -> Field:
     """(N, size, size) independent noise per pixel, about standard normal."""
     return _bell(draws.bits(name, size * size)).reshape(-1, size, size)

@@ -58,6 +58,7 @@ class RsnaPneumonia(ImageFiles):
 
     expectations = MappingProxyType({"mrm": MappingProxyType({"train": 25_184, "val": 1_500, "test": 3_000})})
     fake = "medvl.datasets.fakes.rsna_pneumonia:write"
+    smoke = MappingProxyType({"protocol": "official"})  # no published list names a miniature's images
 
     def __init__(
         self,

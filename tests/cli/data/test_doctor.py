@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from PIL import Image
 
 from medvl.data.patients import id_hash
 from tests import small
@@ -52,6 +53,14 @@ def test_the_same_image_in_two_splits_and_within_one(root, doctor):
     assert "images that are listed more than once within a split: 1, 1 of them under several patients" in output
     assert "same_image_twice:" not in doctor("--quick")
     assert "same_image_twice:" not in doctor("accept=[same_image_twice]")
+
+
+def test_a_store_shows_a_picture_under_two_names_whose_files_differ(root, doctor, data):
+    with Image.open(root / "images" / "0_0.png") as image:
+        image.save(root / "images" / "4_0.png", compress_level=0)
+    assert "same_image_twice:" not in doctor()
+    data("prepare", "ward", f"root={root}", "--size", 32)
+    assert "error: same_image_twice: images that stand in two of train, val, test: 1 (" in doctor(code=1)
 
 
 def test_a_label_that_cannot_be_measured(doctor):

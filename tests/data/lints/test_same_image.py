@@ -6,7 +6,7 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
-from medvl.data.lints.same_image import PIECE, UNKNOWN, file_contents, same_images
+from medvl.data.lints.same_image import PIECE, UNKNOWN, file_contents, same_images, stored_contents
 from medvl.data.patients import id_hash
 
 
@@ -31,6 +31,12 @@ def test_equal_bytes_have_equal_numbers(tmp_path):
     assert contents[0] == contents[3] and contents[8] == contents[9]
     assert contents[6] == UNKNOWN
     assert len(set(contents.tolist())) == 8
+
+
+def test_equal_stored_pixels_have_equal_numbers_and_unreadable_ones_none():
+    contents = stored_contents(np.array([2**63 + 5, 0, 7, 2**63 + 5, 0], np.uint64))
+    assert contents[0] == contents[3] != contents[2]
+    assert contents[1] == contents[4] == UNKNOWN
 
 
 def test_only_files_of_one_size_are_opened(tmp_path, monkeypatch):

@@ -1,0 +1,118 @@
+"""How a table is laid out, and the paper's numbers that stand beside ours: the `table:` of a file with a matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from medvl.errors import ConfigError, unknown
+
+Choices = tuple[str, ...]  # one of each row axis, then one of each column axis
+
+
+class Layout:
+    """Which axis goes where, and what is shown.
+
+    Args:
+        metric: `STAGE/METRIC`, e.g. `probe/auroc_macro`: of the first evaluator of that stage that gives it.
+        rows: the axis, or axes, whose choices are the rows.
+        columns: the axis, or axes, whose choices are the columns.
+        over: the axis, or axes, whose choices are averaged (seeds).
+        tolerance: a mean this close to the paper's number reproduces it.
+        paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
+            `values`: a choice of each row axis, then of each column axis, down to a number; what is left out is not
+            known.
+    """
+
+    def __init__(
+        self,
+        *,
+        metric: str,
+        rows: str | tuple[str, ...],
+        columns: str | tuple[str, ...] = (),
+        over: str | tuple[str, ...] = (),
+        tolerance: float = 0.01,
+        paper: dict[str, Any] | None = None,
+    ) -> None:
+        self.stage, separator, self.metric = metric.partition("/")
+        if not separator or not self.stage or not self.metric:
+            raise ConfigError(f"metric is STAGE/METRIC, e.g. finetune/auroc_macro; found '{metric}'")
+        if tolerance < 0:
+            raise ConfigError(f"tolerance must be at least 0, found {tolerance}")
+        self.rows, self.columns, self.over = (_names(axes) for axes in (rows, columns, over))
+        if not self.rows:
+            raise ConfigError("rows names at least one axis")
+        self.tolerance = tolerance
+        self.paper_values = paper
+
+    def paper(self, axes: Mapping[str, Choices]) -> Paper | None:
+        """The paper's numbers.
+
+        Args:
+            axes: name -> choices.
+
+        Raises:
+            ConfigError: a key or a choice that is not known, or what is no number; all at once.
+        """
+        if self.paper_values is None:
+            return None
+        problems = [
+            f"paper.{unknown('key', str(key), ('source', 'scale', 'values'))}"
+            for key in self.paper_values
+            if key not in ("source", "scale", "values")
+        ]
+        scale = self.paper_values.get("scale", 1)
+        if not _is_number(scale):
+            problems.append(f"paper.scale: expected a number, found {scale!r}")
+            scale = 1
+        found: dict[Choices, float] = {}
+        levels = [(axis, axes[axis]) for axis in (*self.rows, *self.columns)]
+        _collect(self.paper_values.get("values") or {}, levels, (), scale, found, problems)
+        if problems:
+            raise ConfigError(problems)
+        return Paper(str(self.paper_values.get("source") or "the paper"), found)
+
+
+@dataclass(frozen=True)
+class Paper:
+    """Where a paper's numbers stand, and those that are known, in the metric's own scale."""
+
+    source: str
+    values: dict[Choices, float] = field(default_factory=dict)
+
+
+def _names(axes: str | Choices) -> Choices:
+    return (axes,) if isinstance(axes, str) else axes
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _collect(
+    values: Any,
+    levels: list[tuple[str, Choices]],
+    chosen: Choices,
+    scale: float,
+    found: dict[Choices, float],
+    problems: list[str],
+) -> None:
+    place = ".".join(("paper.values", *chosen))
+    if values is None:
+        return
+    if len(chosen) == len(levels):
+        if _is_number(values):
+            found[chosen] = values * scale
+        else:
+            problems.append(f"{place}: expected a number, found {values!r}")
+        return
+    axis, choices = levels[len(chosen)]
+    if not isinstance(values, dict):
+        problems.append(f"{place}: expected a mapping with choices of '{axis}', found {values!r}")
+        return
+    for key, below in values.items():
+        if str(key) in choices:
+            _collect(below, levels, (*chosen, str(key)), scale, found, problems)
+        else:
+            problems.append(f"{place}: {unknown('choice', str(key), choices, of=f'axis {axis!r}')}")

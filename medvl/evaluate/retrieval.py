@@ -1,0 +1,160 @@
+"""Retrieval of reports by images and of images by reports, with bootstrap intervals."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+
+from medvl.contract import DataSpec
+from medvl.errors import ConfigError, DataError
+from medvl.evaluate.base import Cases, Evaluator, Result
+from medvl.evaluate.bootstrap import clusters, percentile_interval, replicated
+from medvl.evaluate.cells import cell
+from medvl.evaluate.pools import DIRECTIONS, label_sets, pools, rank_both_ways
+from medvl.evaluate.ranking import Ranking
+from medvl.evaluate.sums import weighted_sums
+
+_SIDES = ("image_embeddings", "text_embeddings")
+
+
+class Retrieval(Evaluator):
+    """How well an image finds its report and a report its image (MedViLL, Moon et al., 2022, Table III).
+
+    Each pair competes with the others of its pool. A candidate is right where its positive findings are the query's,
+    none at all included; a finding that is uncertain or unknown is not positive. Hence equal reports stay separate
+    candidates, each right or wrong by its labels. Among equal scores the wrong candidates stand first. Metrics are
+    means over queries: `image_to_report_mrr`, `..._hit@K`, `..._recall@K` and `..._precision@K`, likewise
+    `report_to_image` (`medvl.evaluate.ranking`).
+
+    Args:
+        data: names the findings.
+        split: the split it is meant for (`train`, `val`, `test`).
+        pool: pairs that compete with each other, at least 2; None for the whole split. Pools are drawn once by `seed`;
+            pairs that fill no pool are left out, and a note says how many.
+        cutoffs: the values of K.
+        similarity: of an image's and a text's embedding, what the score is.
+        replicates: bootstrap draws of queries, the pools as they are; 0 for no intervals.
+        unit: what is drawn: patients with all their cases, or single cases.
+        confidence: of the percentile intervals, in (0, 1).
+        seed: of the pools and of the draws.
+
+    Raises:
+        ConfigError: a parameter outside its range, or data without labels.
+    """
+
+    wants = _SIDES
+
+    def __init__(
+        self,
+        data: DataSpec,
+        *,
+        split: str = "test",
+        pool: int | None = 100,
+        cutoffs: tuple[int, ...] = (1, 5, 10),
+        similarity: Literal["cosine", "dot"] = "cosine",
+        replicates: int = 1000,
+        unit: Literal["patient", "case"] = "patient",
+        confidence: float = 0.95,
+        seed: int = 0,
+    ) -> None:
+        problems = []
+        if not data.labels:
+            problems.append("evaluator 'retrieval' tells right candidates by their labels, and the data has none")
+        if pool is not None and pool < 2:
+            problems.append(f"pool {pool} of evaluator 'retrieval' leaves nothing to rank. give at least 2, or none")
+        if not cutoffs or min(cutoffs) < 1 or len(set(cutoffs)) < len(cutoffs):
+            problems.append(f"cutoffs {list(cutoffs)} of evaluator 'retrieval': give numbers of at least 1, each once")
+        if not 0 < confidence < 1:
+            problems.append(f"confidence {confidence} of evaluator 'retrieval' lies not between 0 and 1")
+        if replicates < 0 or seed < 0:
+            problems.append(f"replicates {replicates} and seed {seed} of evaluator 'retrieval' must be at least 0")
+        if problems:
+            raise ConfigError(problems)
+        self.split = split
+        self.pool = pool
+        self.cutoffs = tuple(cutoffs)
+        self.similarity = similarity
+        self.replicates = replicates
+        self.unit = unit
+        self.confidence = confidence
+        self.seed = seed
+
+    def metrics(self) -> tuple[str, ...]:
+        """`image_to_report_mrr`, `image_to_report_hit@1`, ..., then the same of `report_to_image`."""
+        return tuple(f"{way}_{name}" for way in DIRECTIONS for name in Ranking.names(self.cutoffs))
+
+    def evaluate(self, cases: Cases, intervals: bool = True) -> Result:
+        """All metrics of `cases`, which hold `labels` (N, K), `image_embeddings` and `text_embeddings` (N, D).
+
+        An embedding that is not finite makes every metric NaN, and a note says so.
+
+        Raises:
+            DataError: no cases, or arrays that do not fit.
+        """
+        images, texts = self._embeddings(cases)
+        result = Result(dict.fromkeys(self.metrics(), np.nan))
+        bad = int((~np.isfinite(images).all(axis=1) | ~np.isfinite(texts).all(axis=1)).sum())
+        if bad:
+            result.notes = [f"{bad} of {len(images)} pairs have an embedding that is not finite: all is undefined"]
+            return result
+        drawn = pools(len(images), self.pool, self.seed)
+        codes = label_sets(np.asarray(cases.fields["labels"]))
+        values = self._values(images, texts, codes, drawn)  # (P * n, M)
+        result.metrics = dict(zip(self.metrics(), values.mean(axis=0).tolist(), strict=True))
+        result.counts = {"pairs": drawn.size, "pools": len(drawn)}
+        result.notes = self._notes(len(images), drawn, codes)
+        if intervals and self.replicates:
+            self._add_intervals(result, values, clusters(cases.patients[drawn.reshape(-1)], self.unit))
+        return result
+
+    def _embeddings(self, cases: Cases) -> tuple[np.ndarray, np.ndarray]:
+        images, texts = (np.asarray(cases.outputs[side], np.float32) for side in _SIDES)
+        if images.ndim != 2 or images.shape != texts.shape or len(images) != len(cases.rows):
+            raise DataError(
+                f"image embeddings {images.shape} and text embeddings {texts.shape} of {len(cases.rows)} pairs cannot "
+                "be compared. give one row a pair in both, of one width"
+            )
+        if self.similarity == "cosine":
+            return _normalised(images), _normalised(texts)
+        return images, texts
+
+    def _values(self, images: np.ndarray, texts: np.ndarray, codes: np.ndarray, drawn: np.ndarray) -> np.ndarray:
+        """(P * n, M): each metric of each pair, as a query of either kind, pool after pool."""
+        parts = []
+        for members in drawn:
+            ranked = rank_both_ways(images[members] @ texts[members].T, codes[members], self.cutoffs)
+            columns = [values for way in DIRECTIONS for values in ranked[way].measures().values()]
+            parts.append(np.stack(columns, axis=1))  # (n, M)
+        return np.concatenate(parts)
+
+    def _notes(self, cases: int, drawn: np.ndarray, codes: np.ndarray) -> list[str]:
+        members = codes[drawn]  # (P, n)
+        chance = np.mean([(np.bincount(row) ** 2).sum() / row.size**2 for row in members])
+        notes = [f"{len(drawn)} pools of {drawn.shape[1]} pairs; of a query's candidates {chance:.1%} are right"]
+        if cases > drawn.size:
+            notes.append(f"{cases - drawn.size} of {cases} pairs fill no pool and are left out")
+        return notes
+
+    def _add_intervals(self, result: Result, values: np.ndarray, codes: np.ndarray) -> None:
+        def means(weights: np.ndarray) -> np.ndarray:  # (N, B) -> (M, B)
+            return weighted_sums(values, weights) / weights.sum(axis=0, dtype=np.float64)
+
+        draws = replicated(means, codes, self.replicates, self.seed).draws
+        result.intervals = {
+            name: percentile_interval(row, self.confidence) for name, row in zip(self.metrics(), draws, strict=True)
+        }
+        how = f"{self.confidence:.0%} percentile bootstrap, {self.replicates} draws of {codes.max() + 1} {self.unit}s"
+        result.notes.append(f"intervals: {how}")
+
+    def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
+        """A row a measure, a column a direction."""
+        names = Ranking.names(self.cutoffs)
+        rows = [[name, *(cell(result, f"{way}_{name}") for way in DIRECTIONS)] for name in names]
+        return ["measure", *(way.replace("_", " ") for way in DIRECTIONS)], rows
+
+
+def _normalised(embeddings: np.ndarray) -> np.ndarray:
+    """Rows of length 1; a row of zeros stays."""
+    lengths = np.linalg.norm(embeddings, axis=1, keepdims=True)
+    return embeddings / np.where(lengths > 0, lengths, 1)

@@ -1,0 +1,1 @@
+"""Findings from the text of reports: `rules` reads it, `table` looks it up."""

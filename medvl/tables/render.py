@@ -1,0 +1,191 @@
+"""Ours beside the paper's: the table of a finished or half-finished matrix, and the tables of each finding."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from medvl.config.layout import Choices
+from medvl.config.matrix import Matrix
+from medvl.files import write_text_atomic
+from medvl.runs.tables import FORMATS, Table
+from medvl.runs.verdict import Summary
+from medvl.tables.values import CellResult
+
+MEANINGS = {
+    "reproduced": "our mean is within {tolerance:g} of it",
+    "inside": "it lies in our interval",
+    "off": "neither",
+    "smoke only": "the run was too small to say",
+}
+
+
+class Rendering:
+    """A matrix with the results of its cells.
+
+    Args:
+        name: of the table.
+        matrix: as read.
+        cells: every cell's result.
+        smoke: whether the runs were tiny ones that only show that all works.
+    """
+
+    def __init__(self, name: str, matrix: Matrix, cells: Sequence[CellResult], smoke: bool = False) -> None:
+        self.name, self.matrix, self.cells, self.smoke = name, matrix, cells, smoke
+        layout = matrix.layout
+        self.rows = list(dict.fromkeys(each.cell.of(layout.rows) for each in cells))
+        self.columns = list(dict.fromkeys(each.cell.of(layout.columns) for each in cells))
+        self._groups: dict[tuple[Choices, Choices], list[CellResult]] = {}
+        for each in cells:
+            self._groups.setdefault((each.cell.of(layout.rows), each.cell.of(layout.columns)), []).append(each)
+
+    def table(self) -> Table:
+        """The table's metric, with the paper's numbers and verdicts in brackets."""
+        layout = self.matrix.layout
+        notes, verdicts = _Notes(), Counter[str]()
+        rows = []
+        for row in self.rows:
+            cells = [self._cell(row, column, notes, verdicts) for column in self.columns]
+            rows.append([spelled(row), *cells])
+        titles = [spelled(layout.rows), *(spelled(column) or layout.metric for column in self.columns)]
+        title = f"{self.name}: {layout.stage}/{layout.metric}"
+        return Table(title, titles, rows, [*self._how(verdicts), *notes.sentences()])
+
+    def finding_tables(self) -> dict[str, Table]:
+        """For each choice of the columns the same measure finding by finding; its file's name -> table."""
+        measure = self.matrix.layout.metric.partition("_")[0]
+        tables: dict[str, Table] = {}
+        for column in self.columns:
+            here = [each for each in self.cells if each.cell.of(self.matrix.layout.columns) == column]
+            results = [each.result for each in here if each.result is not None]
+            names = [name for result in results for name in result.metrics if name.startswith(f"{measure}/")]
+            if not names:
+                continue
+            findings = list(dict.fromkeys(names))
+            notes = _Notes()
+            rows = []
+            for row in (row for row in self.rows if (row, column) in self._groups):
+                summaries = {name: self._summary(row, column, name) for name in findings}
+                for name, summary in summaries.items():
+                    notes.undefined(f"{spelled(row)}, {name.partition('/')[2]}", summary)
+                rows.append([spelled(row), *(_number(summary) for summary in summaries.values())])
+            titles = [spelled(self.matrix.layout.rows), *(name.partition("/")[2] for name in findings)]
+            title = f"{self.name}: {measure} of each finding" + (f", {spelled(column)}" if column else "")
+            tables[_distinct(f"findings-{_slug(column)}".rstrip("-"), tables)] = Table(
+                title, titles, rows, [*self._intervals(), *notes.sentences()]
+            )
+        return tables
+
+    def cells_csv(self) -> str:
+        """Every cell: its choices, the metric, its interval, where it lies, and why it failed."""
+        metric = self.matrix.layout.metric
+        buffer = io.StringIO()
+        writer = csv.writer(buffer, lineterminator="\n")
+        writer.writerow([*self.matrix.axes, "status", metric, "low", "high", "folder", "failure"])
+        for each in self.cells:
+            value = each.value(metric)
+            numbers = [value.value, *value.interval]
+            shown = ["" if number != number else repr(number) for number in numbers]
+            writer.writerow([*each.cell.choices.values(), value.status, *shown, each.folder.name, value.why])
+        return buffer.getvalue()
+
+    def write(self, folder: Path) -> list[Path]:
+        """Write all of it; the files, the main table's Markdown first."""
+        tables = {"table": self.table()} | self.finding_tables()
+        for stem, table in tables.items():
+            table.write(folder, stem, FORMATS)
+        cells = write_text_atomic(folder / "cells.csv", self.cells_csv())
+        return [*(folder / f"{stem}.md" for stem in tables), cells]
+
+    def _summary(self, row: Choices, column: Choices, metric: str) -> Summary:
+        return Summary.of([each.value(metric) for each in self._groups[row, column]])
+
+    def _cell(self, row: Choices, column: Choices, notes: _Notes, verdicts: Counter[str]) -> str:
+        if (row, column) not in self._groups:  # excluded
+            return ""
+        summary = self._summary(row, column, self.matrix.layout.metric)
+        place = ", ".join(filter(None, (spelled(row), spelled(column))))
+        notes.undefined(place, summary)
+        notes.failed(place, summary, self._groups[row, column])
+        paper = self.matrix.paper.values.get((*row, *column)) if self.matrix.paper else None
+        verdict = summary.verdict(paper, self.matrix.layout.tolerance, self.smoke)
+        if verdict:
+            verdicts[verdict] += 1
+        known = [f"{paper:.3f}"] if paper is not None else []
+        shown = [] if summary.done == 0 else [_number(summary)]
+        told = " ".join([*known, *([verdict] if verdict else [])])
+        return " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
+
+    def _how(self, verdicts: Counter[str]) -> list[str]:
+        """What the numbers and the brackets mean."""
+        notes = self._intervals()
+        if self.matrix.paper is not None:
+            meanings = [
+                f"{name}: {meaning.format(tolerance=self.matrix.layout.tolerance)}"
+                for name, meaning in MEANINGS.items()
+                if verdicts[name]
+            ]
+            notes.append(f"in brackets: the number of {self.matrix.paper.source}, and how ours compares")
+            notes += ["; ".join(meanings)] if meanings else []
+        if verdicts:
+            notes.append("verdicts: " + ", ".join(f"{count} {name}" for name, count in verdicts.most_common()))
+        return notes
+
+    def _intervals(self) -> list[str]:
+        over = " x ".join(self.matrix.layout.over)
+        if any(len(group) > 1 for group in self._groups.values()):
+            return [f"mean ± 95 % interval over {over}"]
+        return ["one run each; in parentheses its 95 % bootstrap interval over test cases"]
+
+
+class _Notes:
+    """What a reader must know of single cells."""
+
+    def __init__(self) -> None:
+        self._undefined: dict[str, list[str]] = {}
+        self._failures: dict[str, list[str]] = {}
+
+    def undefined(self, place: str, summary: Summary) -> None:
+        """Note finished runs whose value is undefined."""
+        missing = summary.done - summary.defined
+        if missing:
+            self._undefined.setdefault(f"undefined in {missing} of {summary.done} runs", []).append(place)
+
+    def failed(self, place: str, summary: Summary, group: Sequence[CellResult]) -> None:
+        """Note why runs failed."""
+        if summary.failed:
+            folder = next(each.folder.name for each in group if each.failure)
+            why = summary.why.splitlines()[0]
+            self._failures.setdefault(why, []).append(f"{place} ({summary.failed} of {summary.runs} runs, {folder})")
+
+    def sentences(self) -> list[str]:
+        """All of it, cells of one kind together."""
+        undefined = [f"{what}, left out of any mean: {'; '.join(at)}" for what, at in self._undefined.items()]
+        return undefined + [f"failed: {'; '.join(places)}: {why}" for why, places in self._failures.items()]
+
+
+def spelled(choices: Choices) -> str:
+    """Choices of several axes as one name."""
+    return " · ".join(choices)
+
+
+def _number(summary: Summary) -> str:
+    partial = f" ({summary.done} of {summary.runs})" if 0 < summary.done < summary.runs else ""
+    return f"{summary}{partial}"
+
+
+def _slug(choices: Choices) -> str:
+    """A file's name of choices: letters, digits, dots and dashes."""
+    return "-".join(re.sub(r"[^\w.]+", "-", choice).strip("-") for choice in choices)
+
+
+def _distinct(stem: str, taken: dict[str, Table]) -> str:
+    """Choices that differ in signs alone (`FT 1%`, `FT 1`) differ by a number."""
+    number = 2
+    while f"{stem}-{number}" in taken:
+        number += 1
+    return f"{stem}-{number}" if stem in taken else stem
