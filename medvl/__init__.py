@@ -17,7 +17,7 @@ _PUBLIC = {
     "Slot": "medvl.config.schema",
     "Feature": "medvl.contract",
     "DataSpec": "medvl.contract",
-    "Layout": "medvl.contract",
+    "Layout": "medvl.models.masks.layout",
     "Dataset": "medvl.data.dataset",
     "View": "medvl.data.view",
     "SampleRandom": "medvl.data.random",
@@ -25,6 +25,7 @@ _PUBLIC = {
     "TextEncoder": "medvl.models.base",
     "Fusion": "medvl.models.base",
     "Model": "medvl.models.base",
+    "scheme_mask": "medvl.models.masks.attention",
     "Batch": "medvl.models.base",
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
@@ -48,7 +49,6 @@ if TYPE_CHECKING:
     from medvl.config.schema import Slot as Slot
     from medvl.contract import DataSpec as DataSpec
     from medvl.contract import Feature as Feature
-    from medvl.contract import Layout as Layout
     from medvl.data.dataset import Dataset as Dataset
     from medvl.data.random import SampleRandom as SampleRandom
     from medvl.data.view import View as View
@@ -69,6 +69,8 @@ if TYPE_CHECKING:
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world
+    from medvl.models.masks.attention import scheme_mask as scheme_mask
+    from medvl.models.masks.layout import Layout as Layout
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.objectives.base import Objective as Objective

@@ -41,8 +41,11 @@ def medvl_register(registry: Registry) -> None:
     registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")
     registry.register_fusion("text_only", "medvl.models.late_fusion:TextOnly")
 
-    registry.register_mask("bidirectional", "medvl.models.masks:bidirectional")
-    registry.register_mask("seq2seq", "medvl.models.masks:seq2seq")
+    registry.register_mask("bidirectional", "medvl.models.masks.schemes:bidirectional")
+    registry.register_mask("seq2seq", "medvl.models.masks.schemes:seq2seq")
+    registry.register_mask("bar", "medvl.models.masks.schemes:bar")
+    registry.register_mask("non_crossing", "medvl.models.masks.schemes:NonCrossing")
+    registry.register_mask("mixed", "medvl.models.masks.mixed:Mixed")
 
     registry.register_loss("bce", "medvl.losses.bce:BinaryCrossEntropy")
     registry.register_loss("info_nce", "medvl.losses.info_nce:InfoNCE")
@@ -53,6 +56,9 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
     registry.register_objective("total", "medvl.objectives.total:Total")
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
+    registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
+    registry.register_objective("mlm", "medvl.objectives.masked_language:MaskedLanguageModelling")
+    registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")

@@ -18,6 +18,7 @@ FEATURE_AXES = {
     "text.pooled": "B D",
     "joint.tokens": "B S D",
     "joint.cls": "B D",
+    "joint.text": "B T D",  # the joint tokens that stand for the columns of text.ids, [CLS] included
 }
 
 # Pseudo-feature of the text slot: the token ids. A single-stream fusion needs them in place of encoded text.
@@ -58,24 +59,6 @@ class DataSpec:
     negatives: tuple[int, ...] | None = None
     cases: int | None = None
     sections: tuple[str, ...] = field(default=())
-
-
-@dataclass(frozen=True)
-class Layout:
-    """Where image and text stand in a joint sequence; what a mask scheme is a function of.
-
-    The sequence is `prefix` positions ([CLS], image tokens, [SEP]), then `text` positions of which the first
-    `lengths[b]` are real in sample b.
-
-    Attributes:
-        prefix: number of positions in front of the text, all real.
-        text: number of text positions T.
-        lengths: (B,) integer tensor, real text positions per sample.
-    """
-
-    prefix: int
-    text: int
-    lengths: object  # torch.Tensor (B,); this module imports no torch
 
 
 def slot_of(feature: str) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from inspect import getdoc
+from inspect import getdoc, isclass
 from typing import Any
 
 import click
@@ -19,7 +19,7 @@ from medvl.registry import KINDS, Entry
 
 CONTRACT = (
     "modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants", "labels",
-    "sections", "expectations", "split_by",
+    "sections", "expectations", "split_by", "text_cls", "draws",
 )  # fmt: skip
 SECTIONS = {  # of a stage, beside its components
     "data": "medvl.data.selection:Selection",
@@ -57,6 +57,8 @@ def command(names: tuple[str, ...], plugin_files: tuple[str, ...]) -> None:
         _show(f"{entry.kind} {entry.name}", f"plugin {entry.plugin}, {entry.place}", entry.doc, entry.load())
         if entry.kind in BESIDE:
             click.echo(f"beside its parameters: {', '.join(BESIDE[entry.kind])}")
+        if entry.kind == "mask":
+            _draw(entry.load())
 
 
 def _find(plugins: Plugins, name: str) -> list[Entry]:
@@ -90,6 +92,17 @@ def _show(title: str, where: str, doc: str, target: Callable[..., Any]) -> None:
         click.secho("contract", bold=True)
         for word, value in contract.items():
             click.echo(f"  {word:<12}  {value}")
+
+
+def _draw(target: Callable[..., Any]) -> None:
+    """What a mask scheme lets see what, at its defaults; one made of other schemes has none of its own."""
+    if any(parameter.required for parameter in parameters_of(target).values()):
+        return
+    click.secho("who sees whom", bold=True)
+    from medvl.models.masks.picture import draw
+
+    scheme: Any = target() if isclass(target) else target
+    click.echo("\n".join(draw(scheme)))
 
 
 def _plain(value: Any) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import partial
+from inspect import isclass
 from pathlib import Path
 from typing import Any, Literal
 
@@ -49,8 +50,8 @@ class Component:
         """
         target = self.entry.load()
         parameters = {name: _built(value, handed) for name, value in self.parameters.items()}
-        if self.entry.kind == "mask":  # a scheme is the function itself; the layout comes with every batch
-            return partial(target, **parameters)
+        if self.entry.kind == "mask" and not isclass(target):  # the function itself; each batch brings its layout
+            return partial(target, **parameters) if parameters else target
         takes = handed_to(target)
         strange = [name for name in takes if name not in handed]
         if strange:

@@ -15,6 +15,7 @@ from medvl.models.passes import run_once, wanted_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from medvl.models.masks.attention import SchemeMask
     from medvl.models.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
@@ -75,18 +76,24 @@ class TextEncoder(nn.Module):
         """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
         raise NotImplementedError
 
+    @property
+    def table(self) -> Tensor:
+        """The word embeddings (V, D), which a vocabulary head may share."""
+        raise NotImplementedError
+
     def embed(self, ids: Tensor) -> Tensor:
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         raise NotImplementedError
 
-    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor) -> Tensor:
+    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask) -> Tensor:
         """The transformer over embeddings from anywhere (image tokens, words).
 
         Args:
             embeddings: (B, S, D) before positions, segments and normalisation.
             positions: (B, S) or (1, S) int64 position ids.
             segments: (B, S) or (1, S) int64 segment ids.
-            allow: bool, True = may attend; (B, S) over keys, or (B, S, S).
+            allow: a scheme at a layout (`medvl.scheme_mask`); or bool, True = may attend, (B, S) over keys or
+                (B, S, S).
 
         Returns:
             (B, S, D), the last layer.
@@ -112,7 +119,7 @@ class Fusion(nn.Module):
     Attributes:
         needs: the features it reads; `text.ids` stands for the token ids themselves.
         requires: capabilities of a slot, e.g. {"text": ("joint",)}.
-        gives: of `joint.cls`, `joint.tokens`.
+        gives: of `joint.cls`, `joint.tokens`, `joint.text`.
         width: D of what it gives.
     """
 

@@ -12,9 +12,9 @@ import torch
 from torch import Tensor, nn
 
 from medvl.errors import ConfigError, WeightsError
-from medvl.models import hugging_face, packing
+from medvl.models import flex, hugging_face, packing
 from medvl.models.base import TextEncoder
-from medvl.models.masks import as_attention_mask
+from medvl.models.masks.attention import SchemeMask, as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
@@ -44,6 +44,8 @@ class BertEncoder(TextEncoder):
         max_length: most tokens of a text, [CLS] and [SEP] included; at most `positions`.
         dropout: rate in [0, 1) after embeddings, sub-layers and attention; None keeps the model's own (BERT: 0.1).
         pool: what `pooled` is: the last layer at [CLS], the mean of real tokens, or BERT's tanh pooler.
+        attention: how joint sequences attend: `sdpa` with dense masks; `flex` with block masks on a GPU, which leave
+            out what a scheme forbids, and without dropout inside attention. Elsewhere `flex` takes dense masks too.
         frozen_layers: so many of the lowest layers keep the weights that they start with; embeddings do train.
         expected: least share of tensors that the weights must cover, in [0, 1].
 
@@ -80,6 +82,7 @@ class BertEncoder(TextEncoder):
         max_length: int = 128,
         dropout: float | None = None,
         pool: Literal["cls", "mean", "pooler"] = "cls",
+        attention: Literal["sdpa", "flex"] = "sdpa",
         frozen_layers: int = 0,
         expected: float = 0.95,
     ) -> None:
@@ -101,7 +104,10 @@ class BertEncoder(TextEncoder):
         self.positions = hugging_face.positions(self.transformer)
         self.pooling = pool
         self.capabilities = frozenset({"joint"} if hugging_face.takes_embeddings(self.transformer) else ())
-        self._check(model or "a random BERT")
+        self._check(model or "a random BERT", attention)
+        if attention == "flex":
+            flex.enable(self.transformer)
+        self.attention = attention
         self._freeze(frozen_layers)
         self.coverage = self._load(model or weights, weights, prefix, expected)
 
@@ -117,18 +123,32 @@ class BertEncoder(TextEncoder):
         tokens = self.transformer(input_ids=ids, attention_mask=allow).last_hidden_state  # (B, T, D)
         return self._wanted(tokens, mask, needs)
 
+    @property
+    def table(self) -> Tensor:
+        """The word embeddings (V, D), which a vocabulary head may share."""
+        return self.transformer.get_input_embeddings().weight
+
     def embed(self, ids: Tensor) -> Tensor:
         """Word embeddings alone, without positions, segments or normalisation: (B, T) -> (B, T, D)."""
         return self.transformer.get_input_embeddings()(ids)
 
-    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor) -> Tensor:
+    def joint(self, embeddings: Tensor, positions: Tensor, segments: Tensor, allow: Tensor | SchemeMask) -> Tensor:
         """The transformer over embeddings from anywhere, see `TextEncoder.joint`: (B, S, D) -> (B, S, D)."""
         return self.transformer(
             inputs_embeds=embeddings,
             position_ids=positions,
             token_type_ids=segments,
-            attention_mask=as_attention_mask(allow),
+            attention_mask=self._joint_mask(allow),
         ).last_hidden_state
+
+    def _joint_mask(self, allow: Tensor | SchemeMask) -> Any:
+        if (
+            self.attention == "flex"
+            and isinstance(allow, SchemeMask)
+            and flex.takes_blocks(allow.layout.lengths.device)
+        ):
+            return allow.blocks()
+        return as_attention_mask(allow)
 
     def pool(self, tokens: Tensor) -> Tensor:
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""
@@ -204,7 +224,9 @@ class BertEncoder(TextEncoder):
         for layer in layers[:count]:
             layer.requires_grad_(False)
 
-    def _check(self, name: str) -> None:
+    def _check(self, name: str, attention: str) -> None:
+        if attention == "flex" and "joint" not in self.capabilities:
+            raise ConfigError(f"attention: flex is asked of {name}, which takes no joint sequences. do: leave it out")
         if self.tokenizer.max_length > self.positions:
             raise ConfigError(
                 f"max_length {self.tokenizer.max_length} is more than the {self.positions} positions of {name}. "

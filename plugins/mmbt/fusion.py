@@ -40,7 +40,7 @@ class MMBT(medvl.Fusion):
 
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
-    gives = ("joint.cls", "joint.tokens")
+    gives = ("joint.cls", "joint.tokens", "joint.text")
     ends: Tensor
 
     def __init__(
@@ -66,7 +66,8 @@ class MMBT(medvl.Fusion):
         self._check(model.text.positions, image_tokens or model.image.tokens)
 
     def forward(self, model: medvl.Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
-        """From image.tokens (B, N, D'), text.ids and text.mask (B, T) to joint.cls (B, D), joint.tokens (B, S, D).
+        """From image.tokens (B, N, D'), text.ids and text.mask (B, T) to joint.cls (B, D), joint.tokens (B, S, D),
+        joint.text (B, T, D).
 
         S is N + T in the `paper` layout, N + T + 1 in the `released` one.
         """
@@ -76,9 +77,13 @@ class MMBT(medvl.Fusion):
         joined = torch.cat([image, model.text.embed(ids)], 1)  # (B, S, D)
         layout = medvl.Layout(image.shape[1], ids.shape[1], lengths)
         positions, segments = self._places(layout, ids.device)
-        tokens = model.text.joint(joined, positions, segments, self.mask(layout))
+        allow = medvl.scheme_mask(self.mask, layout, training=self.training)
+        tokens = model.text.joint(joined, positions, segments, allow)
         cls = model.text.pool(tokens) if self.cls == "pooler" else tokens[:, 0]
-        return {"joint.cls": cls, "joint.tokens": tokens}
+        text = torch.cat([tokens[:, :1], tokens[:, layout.prefix :]], 1)
+        if self.preset == "paper":  # its text has no [SEP], so the last column is padding in every case
+            text = nn.functional.pad(text, (0, 0, 0, 1))
+        return {"joint.cls": cls, "joint.tokens": tokens, "joint.text": text}
 
     def _words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The text part and its real lengths (B,), from `[CLS] words [SEP]` of which [CLS] moves to the front."""

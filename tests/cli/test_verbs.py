@@ -164,7 +164,7 @@ def test_check_says_what_will_be_built(file):
 
 def test_fits_lists_what_can_go_in(file):
     assert medvl("fits", "fusion", file).splitlines() == [
-        f"{name}: fits" for name in ("concat", "image_only", "mmbt", "text_only")
+        f"{name}: fits" for name in ("concat", "image_only", "medvill", "mmbt", "text_only")
     ]
     assert medvl("fits", "image", file, "--stage", "pretrain") == "timm: fits\n"
 

@@ -130,3 +130,29 @@ def test_devices_agree():
     one = mask_whole_words(ids, mask, draws, continues=CONTINUES, hide=HIDE)
     other = mask_whole_words(ids.cuda(), mask.cuda(), draws.cuda(), continues=CONTINUES.cuda(), hide=HIDE)
     assert other.ids.cpu().equal(one.ids)
+
+
+def test_tokens_are_those_of_moon_s_code():
+    """Theirs take replacements from a list, one where one is needed; ours stand at the token's place."""
+    fixture = golden("medvill_masks_and_mlm")
+    config, prefix = fixture.config, fixture.config["num_image_tokens"] + 2
+    special = torch.zeros(config["vocab_size"], dtype=torch.bool)
+    special[[config["pad"], config["cls"], config["sep"]]] = True
+    cases = sorted({name.split(".")[0] for name in fixture.part("in")})
+    assert cases
+    for case in cases:
+        words = fixture.tensors[f"in.{case}.token_ids"][: config["seq_len"]]
+        ids = torch.cat([words, torch.tensor([config["sep"]])])[None]
+        draws = torch.ones(1, len(words) + 1, dtype=torch.float64)
+        draws[0, :-1] = fixture.tensors[f"in.{case}.draws"][: len(words)]
+        replaced = (draws / 0.15 >= 0.8) & (draws / 0.15 < 0.9)
+        others = torch.zeros_like(ids)
+        others[replaced] = fixture.tensors[f"in.{case}.random_ids"][: int(replaced.sum())]
+        found = mask_tokens(
+            ids, torch.ones_like(ids, dtype=torch.bool), draws, others, special=special, hide=config["mask"],
+            at_least_one=True,
+        )  # fmt: skip
+        theirs = fixture.tensors[f"out.{case}.input_ids"]
+        assert found.ids[0].tolist() == theirs[: len(words) + 1].tolist()
+        labels = fixture.tensors[f"out.{case}.labels"][prefix:][: len(words) + 1]
+        assert torch.where(found.hidden[0], ids[0], -100).tolist() == labels.tolist()

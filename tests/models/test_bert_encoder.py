@@ -15,11 +15,11 @@ from transformers import (
     RobertaConfig,
 )
 
-from medvl.contract import Layout
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
 from medvl.models.bert_encoder import BertEncoder
-from medvl.models.masks import bidirectional, seq2seq
+from medvl.models.masks.layout import Layout
+from medvl.models.masks.schemes import bidirectional, seq2seq
 from medvl.models.tokenizer import Corpus, Tokenizer, train_wordpiece
 from medvl.models.weights import save_weights
 
@@ -140,7 +140,7 @@ def test_what_the_mask_forbids_cannot_leak(scheme):
     encoder = small()
     allow = scheme(Layout(3, 6, torch.tensor([6, 2])))
     embeddings, positions, segments = joint_inputs(encoder)
-    full = allow if allow.ndim == 3 else allow[:, None].expand(2, 9, 9)
+    full = allow.expand(2, 9, 9)
     with torch.no_grad():
         before = encoder.joint(embeddings, positions, segments, allow)
         for key in range(9):

@@ -44,6 +44,32 @@ class TestMultilabel(ObjectiveSuite):
     name = "multilabel"
 
 
+class TestMaskedLanguageModelling(ObjectiveSuite):
+    name = "mlm"
+    parameters = {"probability": 0.5}
+    lowers = False  # other words are hidden in every step
+
+
+class TestMaskedLanguageModellingOfReportsAlone(ObjectiveSuite):
+    name = "mlm"
+    parameters = {"at_least_one": True}
+    model = {"fusion": None, "image": None}
+    lowers = False
+
+
+class TestReportMatching(ObjectiveSuite):
+    name = "report_matching"
+    model = {"fusion": {"name": "mmbt"}}
+    lowers = False  # other pairs are wrong in every step
+
+
+class TestOnePass(ObjectiveSuite):
+    name = "one_pass"
+    parameters = {"terms": {"matching": {"name": "report_matching"}, "words": {"name": "mlm"}}}
+    model = {"fusion": {"name": "mmbt"}}
+    lowers = False
+
+
 class TestMMBT(FusionSuite):
     name = "mmbt"
 
@@ -51,6 +77,31 @@ class TestMMBT(FusionSuite):
 class TestReleasedMMBT(FusionSuite):
     name = "mmbt"
     parameters = {"preset": "released"}
+
+
+class TestMedViLL(FusionSuite):
+    name = "medvill"
+
+
+class TestReleasedMedViLL(FusionSuite):
+    name = "medvill"
+    parameters = {"preset": "released", "mask": "non_crossing"}
+
+
+class TestMedViLLPreTraining(ObjectiveSuite):
+    name = "one_pass"
+    parameters = {"terms": {"mlm": {"name": "mlm"}, "matching": {"name": "report_matching"}}}
+    model = {
+        "fusion": {
+            "name": "medvill",
+            "mask": {
+                "name": "mixed",
+                "schemes": {"causal": "seq2seq", "full": "bidirectional"},
+                "probabilities": {"causal": 0.75, "full": 0.25},
+            },
+        }
+    }
+    lowers = False
 
 
 class TestConcat(FusionSuite):

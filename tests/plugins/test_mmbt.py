@@ -7,10 +7,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 import medvl
-from medvl.contract import Layout
 from medvl.models.base import ImageEncoder, Model
 from medvl.models.bert_encoder import BertEncoder
-from medvl.models.masks import bidirectional, seq2seq
+from medvl.models.masks.layout import Layout
+from medvl.models.masks.schemes import bidirectional, seq2seq
 from medvl.models.timm_encoder import TimmEncoder
 from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.models.weights import load_weights

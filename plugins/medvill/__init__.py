@@ -1,0 +1,11 @@
+"""MedViLL (Moon 2022): names its components and imports nothing heavy."""
+
+from __future__ import annotations
+
+import medvl
+
+
+@medvl.hookimpl
+def medvl_register(registry: medvl.Registry) -> None:
+    """The single-stream model as a fusion."""
+    registry.register_fusion("medvill", "medvl_medvill.fusion:MedViLL")
