@@ -41,6 +41,11 @@ class Predictions:
     keys: np.ndarray
     questions: np.ndarray
 
+    @property
+    def answers(self) -> bool:
+        """Whether the cases are questions and the predictions answers."""
+        return "answers" in self.cases.fields and "answer" in self.cases.outputs
+
 
 def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: Sequence[str]) -> Path:
     """Write one line a case: `row`, `case`, `patient`, `label.NAME`, `logit.NAME` or `probability.NAME`.
