@@ -39,8 +39,8 @@ class Dataset(ABC):
         sections: names of the text sections (`indication`, `findings`, ...), in order.
         official: the owner's counts of the whole release under these parameters: `images`, `studies`, `patients`, and
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
-        expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
-            stands for.
+        expectations: a paper's name -> images (or questions) in train, val and test as that paper counts them; what
+            `expect: NAME` stands for.
         labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
             model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
             labelled the images.

@@ -166,12 +166,11 @@ def _of_use(target: Target, plan: Plan | None) -> list[Finding]:
     """What a stage, or the command line, makes of the table."""
     from medvl.data.label_columns import labels_of
     from medvl.data.lints.suite import after_reading, rows_by_split, splits_as_they_are
-    from medvl.data.question_table import open_questions
     from medvl.data.texts import Texts
 
     dataset = target.dataset
     selection = target.selection if plan is None else plan.stage.selection
-    table = open_questions(target.table) if selection.asks else target.table
+    table = target.cases(selection)
     rows = rows_by_split(splits_as_they_are(table, selection, target.seed))
     rule = selection.text_rule if plan is None or plan.reads_text else None
     names = selection.chosen_labels(dataset.labels) if plan is None or plan.reads_labels else ()
