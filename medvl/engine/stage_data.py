@@ -138,7 +138,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     good = None if store is None else store.good if image_rows is None else store.good[image_rows]
     rows = partial(rows_of, table, selection=selection, seed=seed, good=good, splits=sides)
     train = rows(selection.split)
-    splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
+    asked = [name for name in evaluated_splits(plan) if name in _needed(plan) or (sides == SPLITS.index(name)).any()]
+    splits: dict[str, np.ndarray] = {name: rows(name) for name in asked}
     texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
     contents = None if store is None else stored_contents(store.hashes)
@@ -205,6 +206,11 @@ def evaluated_splits(plan: Plan) -> list[Split]:
     """The splits that a stage evaluates: the evaluators' own, and `val` where something validates or stops."""
     wanted = {cast(Split, evaluator.split) for evaluator in plan.evaluators}
     return sorted(wanted | ({"val"} if plan.evaluators or plan.stage.stop is not None else set()))
+
+
+def _needed(plan: Plan) -> set[str]:
+    """The splits that a stage cannot do without: to validate is none of them where no metric selects the weights."""
+    return {evaluator.split for evaluator in plan.evaluators} | ({"val"} if plan.stage.stop is not None else set())
 
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:

@@ -5,9 +5,11 @@ import json
 import pyarrow.parquet as pq
 import pytest
 
+from medvl.data.lints.finding import LINTS
+from medvl.datasets.fakes.vqa_rad import write as write_vqa_rad
 from medvl.datasets.phantom.dataset import Phantom
 from medvl.engine.load import TrainedStage
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, DataError
 from medvl.runs.manifest import Manifest
 from medvl.runs.predictions import read_predictions
 from medvl.runs.results import read_results
@@ -153,3 +155,25 @@ def test_expected_counts_are_of_questions(tmp_path, questions):
     counts = {split: sum(side == split for _, side, *_ in questions) for split in ("train", "val", "test")}
     changed = stage(data=STAGE["data"] | {"expect": counts}, budget={"steps": 1, "batch_size": 4})
     assert small.run(small.write(tmp_path, small.experiment(vqa=changed)))
+
+
+def test_a_split_without_validation_cases_does_not_validate_and_may_not_select(tmp_path):
+    """As VQA-RAD's own."""
+    root = tmp_path / "vqa_rad"
+    data = write_vqa_rad(root, patients=6, seed=0) | {"text": "question", "labels": "none", "accept": [*LINTS]}
+    changed = stage(data=data, evaluate=STAGE["evaluate"][:1], budget={"steps": 1, "batch_size": 4})
+    done = small.run(small.write(tmp_path, small.experiment(vqa=changed)))["vqa"]
+    assert set(Manifest.read(done.folder).splits) == {"learning", "test"}
+    (stored,) = read_results(done.folder)
+    assert 0 < stored.result.counts["questions/accuracy_chest"] < stored.result.counts["questions/accuracy"]
+    with pytest.raises(DataError, match="split 'val' has no readable case"):
+        small.run(small.write(tmp_path, small.experiment(vqa=changed | {"stop": {"metric": "val/accuracy"}})))
+
+
+def test_the_official_split_shares_images_and_each_run_says_so(tmp_path):
+    data = write_vqa_rad(tmp_path / "vqa_rad", patients=6, seed=0) | {"text": "question", "labels": "none"}
+    changed = stage(data=data, evaluate=STAGE["evaluate"][:1], budget={"steps": 1, "batch_size": 4})
+    done = small.run(small.write(tmp_path, small.experiment(vqa=changed)))["vqa"]
+    notes = " ".join(Manifest.read(done.folder).notes)
+    assert "of the split, which divides questions" in notes and "same_image_twice: images that stand in two of" in notes
+    assert "listed more than once within a split" not in notes  # several questions do not list an image again
