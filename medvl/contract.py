@@ -52,12 +52,15 @@ class DataSpec:
         positives: per label, how many training cases are positive; None before data is read (`medvl check`).
         negatives: likewise.
         cases: number of training cases, or None.
+        answers: the classes of `batch["answers"]`, the most frequent in training first, where cases are questions;
+            before data is read two that stand for them.
     """
 
     labels: tuple[str, ...] = ()
     positives: tuple[int, ...] | None = None
     negatives: tuple[int, ...] | None = None
     cases: int | None = None
+    answers: tuple[str, ...] = ()
     sections: tuple[str, ...] = field(default=())
 
 

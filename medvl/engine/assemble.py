@@ -14,6 +14,8 @@ from medvl.models.base import Model
 from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
 
+NOMINAL_ANSWERS = ("yes", "no")  # stand for the answers before any is read
+
 
 def build_dataset(stage: Stage) -> Dataset:
     """The stage's dataset; nothing is read."""
@@ -30,7 +32,8 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     if problems:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
     labels = stage.selection.chosen_labels(dataset.labels)
-    return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))
+    answers = NOMINAL_ANSWERS if stage.selection.asks else ()
+    return DataSpec(labels=tuple(labels), answers=answers, sections=tuple(dataset.sections))
 
 
 def build_views(stage: Stage) -> dict[str, View]:

@@ -94,11 +94,12 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
+    _check_answers(stage, data, objective)
     evaluators = build_evaluators(stage, data)
     _check_evaluators(stage, data, objective, evaluators)
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
-    batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
+    batch = made_up_batch(wanted, data=data, cases=cases, tokens=META_TEXT, device="meta")
     _dry_run(stage, model, objective, batch)
     kept, notes = plan_features(stage, model, objective, {name: views[name] for name in wanted_views}, batch)
     for slot in ("image", "text", "fusion"):
@@ -117,6 +118,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
+        reads_answers=any("answers" in reads for reads in (objective.reads, *(each.reads for each in evaluators))),
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
@@ -208,6 +210,14 @@ def _check_fields(
         raise ConfigError(problems)
 
 
+def _check_answers(stage: Stage, data: DataSpec, objective: Objective) -> None:
+    if "answers" in objective.reads and not data.answers:
+        raise ConfigError(
+            f"{stage.data.place}: objective '{stage.objective.name}' learns to answer questions, and the cases are "
+            "none. do: choose a dataset with questions, and text: question"
+        )
+
+
 def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
     known = ["val/loss"]
     for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
@@ -219,6 +229,11 @@ def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evalua
             )
         if "labels" in evaluator.reads and not data.labels:
             raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
+        if "answers" in evaluator.reads and not data.answers:
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' reads answers, and the cases are no "
+                "questions. do: text: question, under data"
+            )
         known += [f"val/{name}" for name in evaluator.metrics()]
     if stage.stop is not None and stage.stop.metric not in known:
         raise ConfigError(

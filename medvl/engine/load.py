@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from medvl.config.experiment import Stage
 from medvl.config.resolve import plugin_requests, resolve
 from medvl.config.source import Tree, read_yaml
+from medvl.data.answers import AnswerClasses
 from medvl.data.images import prepare_image
 from medvl.data.view import View
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
@@ -22,7 +23,7 @@ from medvl.errors import DataError
 from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus
 from medvl.plugins import Plugins
-from medvl.runs.folder import CONFIG, TOKENIZER, find_stage
+from medvl.runs.folder import ANSWERS, CONFIG, TOKENIZER, find_stage
 
 
 @dataclass
@@ -33,6 +34,7 @@ class TrainedStage:
         folder: of the stage.
         tree, plugins: what its configuration was resolved from.
         labels: the findings of its data.
+        answers: the classes of its answers, where its cases are questions.
     """
 
     folder: Path
@@ -41,6 +43,7 @@ class TrainedStage:
     plan: Plan
     trainable: Trainable
     labels: tuple[str, ...]
+    answers: tuple[str, ...]
 
     @classmethod
     def load(cls, run: Path) -> TrainedStage:
@@ -60,12 +63,14 @@ class TrainedStage:
         stage = next(iter(resolve(tree, plugins).stages.values()))
         plan = check_stage(stage, {})
         data = data_spec(stage, build_dataset(stage))
+        if plan.reads_answers:
+            data = replace(data, answers=AnswerClasses.read(folder / ANSWERS).names)
         corpus = Corpus(tokenizer_file=folder / TOKENIZER if (folder / TOKENIZER).is_file() else None)
         model = build_model(stage, plan.size, corpus, only=plan.slots)
         trainable = Trainable(model, build_objective(stage, model, data))
         weights = folder / BEST if (folder / BEST).is_file() else folder / LAST
         trainable.load_state_dict(read_checkpoint(weights)["trainable"])
-        return cls(folder, tree, plugins, plan, trainable.eval(), tuple(data.labels))
+        return cls(folder, tree, plugins, plan, trainable.eval(), tuple(data.labels), data.answers)
 
     @property
     def stage(self) -> Stage:

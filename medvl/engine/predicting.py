@@ -48,7 +48,7 @@ def predict(
             with fabric.autocast():
                 if outputs:
                     for name, value in trainable.predict(batch).items():
-                        found[name].append(value.float())
+                        found[name].append(value.float() if value.is_floating_point() else value)
                 if losses:
                     total = torch.stack(list(trainable(batch).values())).sum().float()
                     found["loss"].append(total.expand(len(batch["positions"])))
@@ -68,6 +68,6 @@ def predict(
 def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
     """Predictions with what evaluators read beside them."""
     rows = data.splits[split]
-    fields = {} if data.labels is None else {"labels": data.labels.read(rows)}
+    fields = data.told(rows)
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
     return Cases(rows, data.patients(rows), fields, outputs)

@@ -15,7 +15,7 @@ from medvl.models.base import Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
 from medvl.objectives.base import Objective
-from medvl.runs.folder import EXPORTS, OBJECTIVE, TOKENIZER
+from medvl.runs.folder import ANSWERS, EXPORTS, OBJECTIVE, TOKENIZER
 
 
 def parents_of(stage: Stage) -> list[str]:
@@ -36,6 +36,13 @@ def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: Row
         if parent is not None:
             return Corpus(tokenizer_file=parent / EXPORTS / TOKENIZER)
     return Corpus(texts=None if texts is None else lambda: texts)
+
+
+def answers_file(plan: Plan, parents: Mapping[str, Path]) -> Path | None:
+    """The classes of answers of the stage whose objective this one starts from, where it has some."""
+    init = plan.stage.objective.init
+    path = None if init is None else parents[init] / ANSWERS
+    return path if path is not None and path.is_file() else None
 
 
 def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:

@@ -14,6 +14,7 @@ RESULTS = "results.json"
 LOG = "log.txt"  # what a stage printed, where it ran in the background
 ERROR = "error.txt"  # why it failed there
 TOKENIZER = "tokenizer.json"
+ANSWERS = "answers.json"  # the classes of answers, in their order
 EXPORTS = "exports"
 OBJECTIVE = "objective.safetensors"  # among the exports: the objective's own weights, for `init`
 TENSORBOARD = "tensorboard"

@@ -19,6 +19,8 @@ class MedViLL(medvl.Fusion):
     In training a part of the image tokens is drawn at random, one drawing a batch, kept in the order of the grid;
     in evaluation all of them are read. `joint.cls` is BERT's tanh pooler at [CLS]. Under a scheme with a [CLS] of the
     text's own (`non_crossing`) it is the product of both [CLS]' poolers, for neither has seen the other part.
+    `joint.cls_sep` is the product of the last layer at [CLS] and at the [SEP] after the image, without a pooler: the
+    released code answers questions from it.
 
     `paper` adds a token's location and segment before the linear map to the words' width. `released` adds after it,
     from the position and segment tables of the BERT; an image token's position is its number in the grid, row by row.
@@ -38,7 +40,7 @@ class MedViLL(medvl.Fusion):
     smoke: ClassVar[dict[str, int]] = {"sampled": 2}
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
-    gives = ("joint.cls", "joint.tokens", "joint.text")
+    gives = ("joint.cls", "joint.tokens", "joint.text", "joint.cls_sep")
     sep: Tensor
 
     def __init__(
@@ -65,8 +67,8 @@ class MedViLL(medvl.Fusion):
         """From image.tokens (B, N, D'), text.ids and text.mask (B, T) to the joint features.
 
         Returns:
-            joint.cls (B, D), joint.tokens (B, S, D) and joint.text (B, T, D). S is N + T + 1, N the image tokens that
-            were drawn, and one more where the text has its own [CLS].
+            joint.cls and joint.cls_sep (B, D), joint.tokens (B, S, D) and joint.text (B, T, D). S is N + T + 1, N the
+            image tokens that were drawn, and one more where the text has its own [CLS].
         """
         assert model.text is not None
         tokens, ids, lengths = features["image.tokens"], features["text.ids"], features["text.mask"].sum(1)
@@ -99,10 +101,11 @@ class MedViLL(medvl.Fusion):
 
     def _read(self, text: medvl.TextEncoder, tokens: Tensor, prefix: int) -> dict[str, Tensor]:
         words = tokens[:, prefix:]
-        cls = text.pool(tokens)
+        found = {"joint.cls": text.pool(tokens), "joint.tokens": tokens}
+        found["joint.cls_sep"] = tokens[:, 0] * tokens[:, prefix - 1]
         if self.text_cls:
-            return {"joint.cls": cls * text.pool(words), "joint.tokens": tokens, "joint.text": words}
-        return {"joint.cls": cls, "joint.tokens": tokens, "joint.text": torch.cat([tokens[:, :1], words], 1)}
+            found["joint.cls"] = found["joint.cls"] * text.pool(words)
+        return found | {"joint.text": words if self.text_cls else torch.cat([tokens[:, :1], words], 1)}
 
 
 class LocationAndSegment(nn.Module):

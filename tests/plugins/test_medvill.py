@@ -80,7 +80,7 @@ def test_released_layout_equals_the_reference(name, tmp_path):
     reference = Reference(fixture, SCHEMES[name], tmp_path)
     model, batch, entered = reference.model, reference.batch(fixture), []
     model.text.transformer.embeddings.register_forward_hook(lambda module, given, out: entered.append(out))
-    found = model(batch, ["joint.cls", "joint.tokens", "joint.text", "image.tokens"])
+    found = model(batch, ["joint.cls", "joint.tokens", "joint.text", "joint.cls_sep", "image.tokens"])
     fixture.close(found["image.tokens"][:, model.fusion.draw(0, "cpu")], "out.image_tokens")
     fixture.close(entered[0], "out.joint_embeddings")
     real = Layout(fixture.config["num_image_tokens"] + 2, batch["text.ids"].shape[1] - 1, batch["text.mask"].sum(1) - 1)
@@ -88,6 +88,9 @@ def test_released_layout_equals_the_reference(name, tmp_path):
     tolerance = fixture.meta["suggested_tolerance"]
     torch.testing.assert_close(found["joint.tokens"][rows], fixture.tensors[f"out.{name}.hidden"][rows], **tolerance)
     fixture.close(found["joint.cls"], f"out.{name}.pooled")
+    last = fixture.tensors[f"out.{name}.hidden"]  # what questions are answered from: [CLS] times the first [SEP]
+    answered_from = last[:, 0] * last[:, fixture.config["num_image_tokens"] + 1]
+    torch.testing.assert_close(found["joint.cls_sep"], answered_from, **tolerance)
     fixture.close(reference.matching.head(found["joint.cls"]), f"out.{name}.match_logits")
     hidden = batch["text.hidden"][:, 1:]
     logits = reference.words.head(found["joint.text"][:, 1:][hidden], model.text.table)
