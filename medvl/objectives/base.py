@@ -81,7 +81,8 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def inherits(self) -> nn.Module:
-        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        """What `init: STAGE` (or `STAGE.TERM`) fills with the weights of that stage's objective: all of this one, for
+        most."""
         return self
 
     def exports(self, model: Model) -> dict[str, nn.Module]:

@@ -68,7 +68,7 @@ def test_the_resolved_experiment_resolves_to_itself(tmp_path):
         ("steps: 2", "steps: -1", "steps must be at least 0, found -1"),
         ("init: pretrain.image}", "init: pretrain.image, frozen: weight}", "expected false, true or weights"),
         ("init: pretrain.image}", "init: pretrain.image, frozen: true, lr_scale: 2}", "what is frozen has no learning"),
-        ("    objective: multilabel", "    objective: {name: multilabel, init: 3}", "expected STAGE, found 3"),
+        ("    objective: multilabel", "    objective: {name: multilabel, init: 3}", "expected STAGE or STAGE.TERM, found 3"),
         ("text: indication", "text: indication, fraction: 2", "fraction is 2; a share in (0, 1] is needed"),
         ("text: indication", "text: indication, fractio: 1",
          "unknown parameter 'fractio' of dataset 'phantom'. did you mean"),
