@@ -56,6 +56,7 @@ class Total(Objective):
         }
         self.compares = any(term.compares for term in each)  # type: ignore[misc]
         self.aligns = sum(term.aligns for term in each) == 1  # type: ignore[misc]
+        self.scores_pairs = sum(term.scores_pairs for term in each) == 1  # type: ignore[misc]
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Every term's losses times its weight."""
@@ -96,6 +97,14 @@ class Total(Objective):
         """That of the one term that aligns images and texts: (B, D)."""
         return self._aligning().embed_texts(model, batch)
 
+    def halves(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Those of the one term that scores pairs."""
+        return self._scoring().halves(model, batch)
+
+    def score_pairs(self, model: Model, halves: dict[str, Tensor]) -> Tensor:
+        """That of the one term that scores pairs: (P,)."""
+        return self._scoring().score_pairs(model, halves)
+
     def before_step(self, model: Model) -> None:
         """That of every term, in order."""
         for term in self._each():
@@ -134,6 +143,10 @@ class Total(Objective):
 
     def _aligning(self) -> Objective:
         (term,) = (term for term in self._each() if term.aligns)  # `aligns` says that there is one
+        return term
+
+    def _scoring(self) -> Objective:
+        (term,) = (term for term in self._each() if term.scores_pairs)  # `scores_pairs` says that there is one
         return term
 
     def _sharing(self, batch: Batch) -> AbstractContextManager[None]:
