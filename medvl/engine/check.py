@@ -21,7 +21,7 @@ from medvl.engine.assemble import (
     build_views,
     data_spec,
 )
-from medvl.engine.check_evaluators import check_evaluators, pair_notes
+from medvl.engine.check_evaluators import check_evaluators, pair_notes, takes_pairs
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
@@ -123,7 +123,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
         objective=shapes_of(objective),
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
-        evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
+        evaluators=evaluators, pairing=[one for one in evaluators if takes_pairs(one, objective)],
+        mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
 
 

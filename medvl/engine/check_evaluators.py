@@ -50,8 +50,11 @@ def validates(stage: Stage, evaluator: Evaluator, objective: Objective) -> bool:
     One that takes the scores of pairs does so only where the stage stops by what it measures: all pairs of a split
     cost many times what its cases do.
     """
-    if not takes_pairs(evaluator, objective):
-        return True
+    return not takes_pairs(evaluator, objective) or selects(stage, evaluator)
+
+
+def selects(stage: Stage, evaluator: Evaluator) -> bool:
+    """Whether the stage selects its weights by what an evaluator measures."""
     return stage.stop is not None and stage.stop.metric.removeprefix("val/") in evaluator.metrics()
 
 

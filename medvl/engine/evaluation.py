@@ -75,7 +75,9 @@ def _write_listings(context: StageContext, evaluators: list[Evaluator], given: l
     listing = [(one, cases) for one, cases in zip(evaluators, given, strict=True) if one.listing]
     names = _distinct([listing_name(one.listing, one.split) for one, _ in listing])
     for name, (one, cases) in zip(names, listing, strict=True):
-        write_listing(context.folder / f"{name}.parquet", one.listed(cases))
+        columns = one.listed(cases)
+        if columns:
+            write_listing(context.folder / f"{name}.parquet", columns)
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

@@ -198,7 +198,8 @@ class Retrieval(Evaluator):
     def _notes(self, cases: int, drawn: np.ndarray, codes: np.ndarray) -> list[str]:
         members = codes[drawn]  # (P, n)
         chance = np.mean([(np.bincount(row) ** 2).sum() / row.size**2 for row in members])
-        notes = [f"{len(drawn)} pools of {drawn.shape[1]} pairs; of a query's candidates {chance:.1%} are right"]
+        count = "1 pool" if len(drawn) == 1 else f"{len(drawn)} pools"
+        notes = [f"{count} of {drawn.shape[1]} pairs; of a query's candidates {chance:.1%} are right"]
         if cases > drawn.size:
             notes.append(f"{cases - drawn.size} of {cases} pairs fill no pool and are left out")
         return notes
