@@ -181,7 +181,7 @@ STAGE = small.FINETUNE | {
     "model": small.PLAIN_STAGE["model"],
     "objective": {"name": "report_matching", "each": "both", "swap": "either"},
     "budget": {"steps": 2, "batch_size": 8, "validate_every": 1},
-    "evaluate": [{"name": "retrieval", "pool": 5, "replicates": 0}, {"name": "retrieval", "pool": None, "replicates": 0}],
+    "evaluate": [{"name": "retrieval", "pool": pool, "replicates": 0} for pool in (5, None)],
     "stop": {"metric": "val/image_to_report_mrr"},
 }
 
