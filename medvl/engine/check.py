@@ -21,12 +21,12 @@ from medvl.engine.assemble import (
     build_views,
     data_spec,
 )
+from medvl.engine.check_evaluators import check_evaluators, pair_notes, takes_pairs
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
 from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, nearest
-from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
 from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
@@ -96,7 +96,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     _check_answers(stage, data, objective)
     evaluators = build_evaluators(stage, data)
-    _check_evaluators(stage, data, objective, evaluators)
+    check_evaluators(stage, data, objective, evaluators)
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
     batch = made_up_batch(wanted, data=data, cases=cases, tokens=META_TEXT, device="meta")
@@ -110,6 +110,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
+    notes += pair_notes(stage, dataset, objective, evaluators)
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
@@ -124,7 +125,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
         objective=shapes_of(objective),
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
-        evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
+        evaluators=evaluators, pairing=[one for one in evaluators if takes_pairs(one, objective)],
+        mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
 
 
@@ -215,30 +217,6 @@ def _check_answers(stage: Stage, data: DataSpec, objective: Objective) -> None:
         raise ConfigError(
             f"{stage.data.place}: objective '{stage.objective.name}' learns to answer questions, and the cases are "
             "none. do: choose a dataset with questions, and text: question"
-        )
-
-
-def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
-    known = ["val/loss"]
-    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
-        missing = [name for name in evaluator.wants if name not in objective.predicts]
-        if missing:
-            raise ConfigError(
-                f"{component.place}: evaluator '{component.name}' wants {', '.join(missing)}, and objective "
-                f"'{stage.objective.name}' predicts {', '.join(objective.predicts) or 'nothing'}"
-            )
-        if "labels" in evaluator.reads and not data.labels:
-            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
-        if "answers" in evaluator.reads and not data.answers:
-            raise ConfigError(
-                f"{component.place}: evaluator '{component.name}' reads answers, and the cases are no "
-                "questions. do: text: question, under data"
-            )
-        known += [f"val/{name}" for name in evaluator.metrics()]
-    if stage.stop is not None and stage.stop.metric not in known:
-        raise ConfigError(
-            f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
-            f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
         )
 
 

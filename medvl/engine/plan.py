@@ -22,6 +22,7 @@ class Plan:
         keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
+        pairing: those of `evaluators` that take the scores of pairs.
         mirroring: those of `views` that mirror the radiograph at random.
         notes: sentences worth telling.
         findings: what looks wrong, as far as parameters show it (`medvl.data.lints`).
@@ -41,6 +42,7 @@ class Plan:
     objective: dict[str, tuple[int, ...]]
     parameters: int
     evaluators: list[Evaluator]
+    pairing: list[Evaluator] = field(default_factory=list)
     mirroring: tuple[str, ...] = ()
     notes: list[str] = field(default_factory=list)
     findings: list[Finding] = field(default_factory=list)

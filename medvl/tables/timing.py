@@ -33,12 +33,14 @@ LONG = Horizon(total_steps=10**6, steps_per_epoch=10**3)  # longer than any warm
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one optimiser step, of predicting `cases`, and of computing features of theirs that are kept."""
+    """Seconds of one optimiser step, of predicting `cases`, of computing features of theirs that are kept, and of
+    scoring as many pairs of image and text."""
 
     step: float
     predict: float
     cases: int
     encode: float = 0.0
+    pairs: float = 0.0
 
 
 def kind_of(run: StageRun) -> str:
@@ -101,8 +103,15 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict = _passes(lambda: trainable.predict(batches[0]), trainable, fabric) if plan.evaluators else 0.0
-    return Timing(step, predict, micro, encode)
+    predict, pairs = 0.0, 0.0
+    if plan.evaluators:
+        asked = any(evaluator.takes(trainable.objective.predicts) for evaluator in plan.evaluators)
+        predict = _passes(lambda: (trainable.predict if asked else trainable)(batches[0]), trainable, fabric)
+    if plan.pairing:
+        with torch.no_grad(), fabric.autocast():
+            halves = trainable.halves(batches[0])
+        pairs = _passes(lambda: trainable.score_pairs(halves), trainable, fabric)
+    return Timing(step, predict, micro, encode, pairs)
 
 
 def _kept(batch: Batch, plan: Plan, width: int) -> Batch:

@@ -189,6 +189,21 @@ class ObjectiveSuite(Suite):
         assert image.shape == text.shape and len(image) == 5
         torch.testing.assert_close(torch.cat([image, text]).norm(dim=1), torch.ones(10, device=image.device))
 
+    def test_pairs_are_scored_from_halves(self) -> None:
+        """Where it `scores_pairs`: halves belong to the image or the text alone, and a pair's score to its own two."""
+        bench = self.bench
+        trainable = bench.build()
+        if not trainable.objective.scores_pairs:
+            return
+        with evaluating(trainable):
+            halves = trainable.halves(bench.batch(rows=5))
+            scores = trainable.score_pairs(halves)
+            order = torch.tensor([3, 1, 4, 0, 2])
+            other = trainable.score_pairs({name: value[order] for name, value in halves.items()})
+        assert all(name.startswith(("image.", "text.")) and len(value) == 5 for name, value in halves.items())
+        assert scores.shape == (5,) and scores.dtype == torch.float32
+        torch.testing.assert_close(other, scores[order], atol=1e-5, rtol=1e-4)
+
     def test_exports_are_modules(self) -> None:
         """What later stages start from."""
         trainable = self.bench.build()
