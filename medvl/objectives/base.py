@@ -80,6 +80,10 @@ class Objective(nn.Module):
         """Per-case outputs (B, ...) for evaluators."""
         raise NotImplementedError
 
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Output -> what whoever reads a number made of it must know; told by `medvl check` and below the tables."""
+        return {}
+
     def inherits(self) -> nn.Module:
         """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
         return self
