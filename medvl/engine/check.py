@@ -156,11 +156,15 @@ def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, .
             if capability not in encoder.capabilities:
                 meaning = CAPABILITIES.get(capability, capability)
                 raise ConfigError(
-                    f"{who} requires '{capability}' of its {slot} encoder ({meaning}), which "
+                    f"{who} requires '{capability}' of its {_spoken(slot)} ({meaning}), which "
                     f"'{stage.slots[slot].name}' ({stage.slots[slot].place}) does not have; it has: "
                     f"{', '.join(sorted(encoder.capabilities)) or 'none'}. "
                     f"`medvl fits {slot} FILE` lists what would fit"
                 )
+
+
+def _spoken(slot: str) -> str:
+    return slot if slot == "fusion" else f"{slot} encoder"
 
 
 def _check_needs(stage: Stage, model: Model, objective: Objective) -> tuple[str, ...]:
