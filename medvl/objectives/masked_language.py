@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medvl.contract import slot_of
 from medvl.data.word_masking import mask_tokens
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
+from medvl.models.masks.leaks import first_leak
+from medvl.models.masks.schemes import bidirectional
 from medvl.objectives.corrupting import CorruptingObjective
 from medvl.objectives.vocabulary_head import VocabularyHead
 
@@ -35,6 +38,7 @@ class MaskedLanguageModelling(CorruptingObjective):
             word embeddings.
     """
 
+    predicts: ClassVar[tuple[str, ...]] = ("log_likelihood", "tokens")
     special: Tensor
 
     def __init__(
@@ -74,12 +78,44 @@ class MaskedLanguageModelling(CorruptingObjective):
 
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
+        losses, _, counts = self._losses(model, features, batch)
+        return {"mlm": losses.sum() / counts.sum().clamp(min=1)}
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of each text's hidden tokens `log_likelihood` (B,), a sum of natural logarithms, and `tokens` (B,), how many.
+
+        Which are hidden is drawn anew from a fixed seed for every batch: a text's own figures depend on its batch.
+        """
+        batch = self.corrupt(batch)
+        losses, at, counts = self._losses(model, model(batch, self.needs), batch)
+        texts = at // batch["text.ids"].shape[1]  # (M,)
+        nothing = losses.new_zeros(len(batch["text.ids"]))
+        return {
+            "log_likelihood": nothing.index_add(0, texts, -losses),
+            "tokens": nothing.index_add(0, texts, counts),
+        }
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Where words come to know later ones, that the likelihood is no probability of a text."""
+        fusion = model.fusion if slot_of(self.feature) == "joint" else None
+        if fusion is not None and fusion.writes == "next":
+            return {}
+        layer = first_leak(getattr(fusion, "mask", bidirectional))
+        if layer is None:
+            return {}
+        return {
+            "log_likelihood": f"under this attention mask words come to know later words, from layer {layer} on: a "
+            "perplexity under it is no probability of a text given the words before. do: mask: seq2seq"
+        }
+
+    def _losses(self, model: Model, features: dict[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
+        """(M,) each: cross entropies, 0 where a place does not count; places in the flat batch; 1 where they count."""
         assert model.text is not None
         hidden = batch["text.hidden"].flatten()
-        at, counts = places(hidden, self._most(*batch["text.ids"].shape))  # (M,), (M,)
+        at, counts = places(hidden, self._most(*batch["text.ids"].shape))
         logits = self.head(features[self.feature].flatten(0, 1)[at], model.text.table).float()  # (M, V)
         losses = F.cross_entropy(logits, batch["text.original"].flatten()[at], reduction="none")
-        return {"mlm": (losses * counts).sum() / counts.sum().clamp(min=1)}
+        return losses * counts, at, counts
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
