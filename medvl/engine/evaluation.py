@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from medvl.engine.assemble import build_evaluators
+from medvl.engine.assemble import build_evaluators, wanted_by
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
 from medvl.engine.predicting import cases_of, predict
@@ -35,7 +35,8 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     evaluators = build_evaluators(context.stage, data.spec)
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        cases[split] = _predicted(context, trainable, data, split)
+        wanted = wanted_by(evaluator for evaluator in evaluators if evaluator.split == split)
+        cases[split] = _predicted(context, trainable, data, split, wanted)
     if not context.leads:
         return []
     for split, predicted in cases.items():
@@ -52,7 +53,7 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     return tables
 
 
-def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str) -> Cases:
+def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str, wanted: set[str]) -> Cases:
     rows = data.splits[split]
     title, share = f"{context.stage.name}: predicting {split}", len(rows) // context.fabric.world_size
     with Progress(title, share, "case", enabled=context.leads, patience=PATIENCE) as progress:
@@ -62,7 +63,7 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
             progress.advance(cases)
 
         feeder = context.feeder(data.cases(rows))
-        return cases_of(data, split, predict(context.fabric, trainable, feeder, after_batch=after_batch))
+        return cases_of(data, split, predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch))
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

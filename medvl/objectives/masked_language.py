@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.data.word_masking import mask_tokens
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
 from medvl.objectives.corrupting import CorruptingObjective
-from medvl.objectives.vocabulary_head import VocabularyHead
+from medvl.objectives.vocabulary_head import most_chosen, vocabulary_head
 
 Words = Literal["joint.text", "text.tokens"]
 
@@ -48,16 +46,10 @@ class MaskedLanguageModelling(CorruptingObjective):
         self.feature = _feature(model, feature)
         self.needs = (self.feature,)
         assert model.text is not None, f"{self.feature} needs a text encoder"
-        tokenizer, width = model.text.tokenizer, model.width(self.feature)
-        words, own_width = model.text.table.shape
-        if width != own_width:
-            raise ConfigError(
-                f"mlm reads {self.feature} of width {width}, and the word embeddings that its head shares have "
-                f"{own_width}. do: take a fusion of that width"
-            )
+        tokenizer = model.text.tokenizer
         self.hide, self.vocabulary = tokenizer.mask, tokenizer.size
-        self.head = VocabularyHead(width, words)
-        special = torch.zeros(words, dtype=torch.bool)
+        self.head = vocabulary_head(model, self.feature, "mlm")
+        special = torch.zeros(len(model.text.table), dtype=torch.bool)
         special[[tokenizer.cls, tokenizer.sep, tokenizer.pad]] = True
         self.register_buffer("special", special, persistent=False)
 
@@ -75,33 +67,13 @@ class MaskedLanguageModelling(CorruptingObjective):
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
         assert model.text is not None
-        hidden = batch["text.hidden"].flatten()
-        at, counts = places(hidden, self._most(*batch["text.ids"].shape))  # (M,), (M,)
-        logits = self.head(features[self.feature].flatten(0, 1)[at], model.text.table).float()  # (M, V)
-        losses = F.cross_entropy(logits, batch["text.original"].flatten()[at], reduction="none")
-        return {"mlm": (losses * counts).sum() / counts.sum().clamp(min=1)}
+        ids, counts = batch["text.original"], batch["text.hidden"].float()
+        most = most_chosen(self.probability, *ids.shape)
+        return {"mlm": self.head.cross_entropy(features[self.feature], model.text.table, ids, counts, most=most)}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
         return super().exports(model) | {"vocabulary_head": self.head}
-
-    def _most(self, batch: int, columns: int) -> int:
-        """More tokens than are ever hidden: eight standard deviations above what is expected, and one a text."""
-        expected = self.probability * batch * columns
-        return min(batch * columns, math.ceil(expected + 8 * math.sqrt(expected)) + batch)
-
-
-def places(hidden: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Where `hidden` (N,) is true: indices (M,) int64, and (M,) float, 1 where an index counts.
-
-    A CPU tells how many there are. A GPU would have to be waited for, so there M is `most`, filled up with places that
-    do not count.
-    """
-    if hidden.device.type == "cpu":
-        at = hidden.nonzero()[:, 0]
-        return at, torch.ones(len(at))
-    at = torch.nonzero_static(hidden, size=most, fill_value=-1)[:, 0]
-    return at.clamp(min=0), (at >= 0).float()
 
 
 def _feature(model: Model, wanted: Words | None) -> str:
