@@ -58,6 +58,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
     registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
     registry.register_objective("mlm", "medvl.objectives.masked_language:MaskedLanguageModelling")
+    registry.register_objective("report_generation", "medvl.objectives.report_generation:ReportGeneration")
     registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")

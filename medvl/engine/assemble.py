@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from medvl.config.experiment import Stage
+from medvl.config.sections import Stop
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
 from medvl.data.view import View
@@ -92,3 +93,18 @@ def build_evaluators(stage: Stage, data: DataSpec, tokenizer: Tokenizer | None) 
 def tokenizer_of(model: Model) -> Tokenizer | None:
     """That of the text encoder, None where the model has none."""
     return None if model.text is None else model.text.tokenizer
+
+
+def validating(evaluators: list[Evaluator], objective: Objective, stop: Stop | None) -> list[Evaluator]:
+    """Those that every validation asks: not what wants outputs that are too dear, unless early stopping reads it."""
+    metric = None if stop is None else stop.metric.removeprefix("val/")
+    return [
+        evaluator
+        for evaluator in evaluators
+        if set(objective.dear).isdisjoint(evaluator.wants) or metric in evaluator.metrics()
+    ]
+
+
+def wanted_by(evaluators: Iterable[Evaluator]) -> set[str]:
+    """The outputs that they read."""
+    return {output for evaluator in evaluators for output in evaluator.wants}

@@ -10,6 +10,7 @@ from torch import nn
 from medvl.config.component import Component
 from medvl.config.experiment import Stage
 from medvl.engine.plan import Plan
+from medvl.engine.start import of_term
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Model
 from medvl.objectives.base import Objective
@@ -51,21 +52,32 @@ def check_slot_starts(
 
 
 def check_objective_start(stage: Stage, objective: Objective, earlier: dict[str, Plan], refused: Sequence[str]) -> None:
-    """Whether the objective's `init` is there and fits.
+    """Whether the objective's `init`, `STAGE` or `STAGE.TERM`, is there and fits.
 
     Raises:
         ConfigError: it is not, or does not.
     """
     component = stage.objective
-    if component.init is None or component.init in refused:
+    if component.init is None:
         return
-    if component.init not in earlier:
-        raise ConfigError(_no_such_stage(component, component.init, earlier))
-    differing = _first_difference(earlier[component.init].objective, shapes_of(objective.inherits()))
+    parent, _, term = component.init.partition(".")
+    if parent in refused:
+        return
+    if parent not in earlier:
+        raise ConfigError(_no_such_stage(component, parent, earlier))
+    given = earlier[parent].objective
+    terms = list(dict.fromkeys(name.split(".")[1] for name in given if name.startswith("terms.")))
+    if term and term not in terms:
+        raise ConfigError(
+            f"{component.place}.init: the objective of '{parent}' has no term '{term}' with weights."
+            f"{nearest(term, terms)} terms: {', '.join(terms) or 'none'}"
+        )
+    differing = _first_difference(of_term(given, component.init), shapes_of(objective.inherits()))
     if differing:
+        several = f"write init: {parent}.TERM for that of a term ({', '.join(terms)}), " if terms and not term else ""
         raise ConfigError(
             f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "
-            f"{differing}. give both stages the same objective and labels, or init: null"
+            f"{differing}. {several}give both stages the same objective and labels, or init: null"
         )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medvl.engine.assemble import build_evaluators, tokenizer_of
+from medvl.engine.assemble import build_evaluators, tokenizer_of, wanted_by
 from medvl.engine.cautions import cautions
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
@@ -37,7 +37,8 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        cases[split] = _predicted(context, trainable, data, split, evaluators)
+        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+        cases[split] = _predicted(context, trainable, data, split, asking)
     if not context.leads:
         return []
     for split, predicted in cases.items():
@@ -68,8 +69,9 @@ def _predicted(
             progress.advance(cases)
 
         feeder = context.feeder(data.cases(rows))
-        predicted = predict(context.fabric, trainable, feeder, after_batch=after_batch)
-        return cases_of(data, split, predicted, [each for each in evaluators if each.split == split])
+        wanted = wanted_by(evaluators)
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch)
+        return cases_of(data, split, predicted, evaluators)
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

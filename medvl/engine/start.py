@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from pathlib import Path
+from typing import TypeVar
 
 from torch import nn
 
@@ -17,12 +18,14 @@ from medvl.models.weights import Coverage, load_weights, read_weights, save_weig
 from medvl.objectives.base import Objective
 from medvl.runs.folder import EXPORTS, OBJECTIVE, TOKENIZER
 
+T = TypeVar("T")
+
 
 def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
     named = {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
-    return sorted(named | ({stage.objective.init} if stage.objective.init is not None else set()))
+    return sorted(named | ({stage.objective.init.partition(".")[0]} if stage.objective.init is not None else set()))
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
@@ -61,7 +64,7 @@ def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Co
 
 
 def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
-    """Fill the objective where it has an `init`; what covered what.
+    """Fill the objective where it has an `init`, `STAGE` or `STAGE.TERM`; what covered what.
 
     Raises:
         WeightsError: not every tensor fits; says which.
@@ -69,8 +72,15 @@ def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]
     init = plan.stage.objective.init
     if init is None:
         return []
-    state = read_weights(parents[init] / EXPORTS / OBJECTIVE)
+    state = of_term(read_weights(parents[init.partition(".")[0]] / EXPORTS / OBJECTIVE), init)
     return [load_weights(objective.inherits(), state, source=f"{init}'s objective", expected=1.0)]
+
+
+def of_term(tensors: Mapping[str, T], init: str) -> dict[str, T]:
+    """Of an objective's tensors those of the term that `init: STAGE.TERM` names, by its own names; all for `STAGE`."""
+    term = init.partition(".")[2]
+    prefix = f"terms.{term}." if term else ""
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
 
 
 def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage) -> list[Path]:

@@ -15,6 +15,7 @@ from medvl.models.passes import run_once, wanted_of
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from medvl.models.joint_cache import JointCache
     from medvl.models.masks.attention import Scheme, SchemeMask
     from medvl.models.tokenizer import Tokenizer
 
@@ -63,7 +64,7 @@ class TextEncoder(nn.Module):
         tokenizer: turns texts into ids.
         width: D of `tokens` and `pooled`.
         positions: longest sequence that the encoder takes.
-        capabilities: `joint` where `embed`, `joint` and `pool` are there.
+        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there.
     """
 
     modality: ClassVar[str] = "text"
@@ -97,6 +98,17 @@ class TextEncoder(nn.Module):
 
         Returns:
             (B, S, D), the last layer.
+        """
+        raise NotImplementedError
+
+    def joint_cache(self, embeddings: Tensor, positions: Tensor, segments: Tensor, room: int) -> JointCache:
+        """The beginning of a joint sequence that will grow by up to `room` tokens, none of which it sees.
+
+        Args:
+            embeddings: (B, P, D) before positions, segments and normalisation.
+            positions: (B, P) or (1, P) int64 position ids.
+            segments: (B, P) or (1, P) int64 segment ids.
+            room: most tokens behind it.
         """
         raise NotImplementedError
 

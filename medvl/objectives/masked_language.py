@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import math
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.contract import slot_of
@@ -16,7 +14,7 @@ from medvl.models.base import Batch, Model
 from medvl.models.masks.leaks import first_leak
 from medvl.models.masks.schemes import bidirectional
 from medvl.objectives.corrupting import CorruptingObjective
-from medvl.objectives.vocabulary_head import VocabularyHead
+from medvl.objectives.vocabulary_head import most_chosen, vocabulary_head
 
 Words = Literal["joint.text", "text.tokens"]
 
@@ -52,16 +50,10 @@ class MaskedLanguageModelling(CorruptingObjective):
         self.feature = _feature(model, feature)
         self.needs = (self.feature,)
         assert model.text is not None, f"{self.feature} needs a text encoder"
-        tokenizer, width = model.text.tokenizer, model.width(self.feature)
-        words, own_width = model.text.table.shape
-        if width != own_width:
-            raise ConfigError(
-                f"mlm reads {self.feature} of width {width}, and the word embeddings that its head shares have "
-                f"{own_width}. do: take a fusion of that width"
-            )
+        tokenizer = model.text.tokenizer
         self.hide, self.vocabulary = tokenizer.mask, tokenizer.size
-        self.head = VocabularyHead(width, words)
-        special = torch.zeros(words, dtype=torch.bool)
+        self.head = vocabulary_head(model, self.feature, "mlm")
+        special = torch.zeros(len(model.text.table), dtype=torch.bool)
         special[[tokenizer.cls, tokenizer.sep, tokenizer.pad]] = True
         self.register_buffer("special", special, persistent=False)
 
@@ -78,8 +70,7 @@ class MaskedLanguageModelling(CorruptingObjective):
 
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
-        losses, _, counts = self._losses(model, features, batch)
-        return {"mlm": losses.sum() / counts.sum().clamp(min=1)}
+        return {"mlm": self.head.cross_entropy(**self._asked(model, features, batch))}
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Of each text's hidden tokens `log_likelihood` (B,), a sum of natural logarithms, and `tokens` (B,), how many.
@@ -87,7 +78,7 @@ class MaskedLanguageModelling(CorruptingObjective):
         Which are hidden is drawn anew from a fixed seed for every batch: a text's own figures depend on its batch.
         """
         batch = self.corrupt(batch)
-        losses, at, counts = self._losses(model, model(batch, self.needs), batch)
+        losses, at, counts = self.head.word_losses(**self._asked(model, model(batch, self.needs), batch))
         texts = at // batch["text.ids"].shape[1]  # (M,)
         nothing = losses.new_zeros(len(batch["text.ids"]))
         return {
@@ -108,36 +99,18 @@ class MaskedLanguageModelling(CorruptingObjective):
             "perplexity under it is no probability of a text given the words before. do: mask: seq2seq"
         }
 
-    def _losses(self, model: Model, features: dict[str, Tensor], batch: Batch) -> tuple[Tensor, Tensor, Tensor]:
-        """(M,) each: cross entropies, 0 where a place does not count; places in the flat batch; 1 where they count."""
+    def _asked(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Any]:
+        """What the head is asked of a batch that `corrupt` gave: its hidden tokens."""
         assert model.text is not None
-        hidden = batch["text.hidden"].flatten()
-        at, counts = places(hidden, self._most(*batch["text.ids"].shape))
-        logits = self.head(features[self.feature].flatten(0, 1)[at], model.text.table).float()  # (M, V)
-        losses = F.cross_entropy(logits, batch["text.original"].flatten()[at], reduction="none")
-        return losses * counts, at, counts
+        words = batch["text.original"]  # (B, T)
+        return {
+            "hidden": features[self.feature], "table": model.text.table, "words": words,
+            "counts": batch["text.hidden"].float(), "most": most_chosen(self.probability, *words.shape),
+        }  # fmt: skip
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
         return super().exports(model) | {"vocabulary_head": self.head}
-
-    def _most(self, batch: int, columns: int) -> int:
-        """More tokens than are ever hidden: eight standard deviations above what is expected, and one a text."""
-        expected = self.probability * batch * columns
-        return min(batch * columns, math.ceil(expected + 8 * math.sqrt(expected)) + batch)
-
-
-def places(hidden: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Where `hidden` (N,) is true: indices (M,) int64, and (M,) float, 1 where an index counts.
-
-    A CPU tells how many there are. A GPU would have to be waited for, so there M is `most`, filled up with places that
-    do not count.
-    """
-    if hidden.device.type == "cpu":
-        at = hidden.nonzero()[:, 0]
-        return at, torch.ones(len(at))
-    at = torch.nonzero_static(hidden, size=most, fill_value=-1)[:, 0]
-    return at.clamp(min=0), (at >= 0).float()
 
 
 def _feature(model: Model, wanted: Words | None) -> str:

@@ -110,5 +110,5 @@ def _starts(stage: Stage, earlier: Mapping[str, Plan]) -> str:
         parent, _, export = init.partition(".")
         if parent in earlier:
             plan = earlier[parent]
-            found.append(plan.exports.get(export, sorted(plan.exports)) if export else plan.objective)
+            found.append(plan.exports.get(export, [sorted(plan.exports), plan.objective]))
     return json.dumps(found)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
+from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec, wanted_by
 from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
 from medvl.engine.made_up import made_up_batch
@@ -101,7 +101,8 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict = _passes(lambda: trainable.predict(batches[0]), trainable, fabric) if plan.evaluators else 0.0
+    wanted = wanted_by(plan.evaluators)
+    predict = _passes(lambda: trainable.predict(batches[0], wanted), trainable, fabric) if wanted else 0.0
     return Timing(step, predict, micro, encode)
 
 
