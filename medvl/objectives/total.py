@@ -109,7 +109,7 @@ class Total(Objective):
         given = []
         with self._sharing(batch):
             for term in self._each():
-                if self.wants(*term.predicts):
+                if term.predicts and self.wants(*term.predicts):
                     term.wanted = self.wanted
                     given.append(term.predict(model, batch))
         return {name: value for one in given for name, value in one.items()}
