@@ -213,11 +213,7 @@ def test_validations_compare_the_same_words():
 @torch.no_grad()
 def test_a_total_asks_its_terms_for_what_is_wanted():
     model = medvill().eval()
-    total = (
-        Total(terms={"writing": ReportGeneration(model), "more": ReportGeneration.__new__(ReportGeneration)})
-        if (False)
-        else Total(terms={"writing": ReportGeneration(model)})
-    )
+    total = Total(terms={"writing": ReportGeneration(model)})
     total.eval()
     assert total.dear == ("report",)
     total.wanted = frozenset({"tokens"})
@@ -237,14 +233,12 @@ def described(cases, seed):
     return {"image": images, "text.ids": ids, "text.mask": ids != 0}
 
 
-@pytest.mark.parametrize(
-    ("fusion", "masking"), [(MedViLL, "paper"), (MedViLL, "released"), (MedViLL, "every"), (Recurrent, None)]
-)
+@pytest.mark.parametrize(("fusion", "masking"), [(MedViLL, "paper"), (MedViLL, "every"), (Recurrent, None)])
 def test_it_learns_to_write_what_an_image_shows(fusion, masking):
     model = model_of(fusion)
     objective = ReportGeneration(model, masking=masking, most=6, probability=0.3)
     optimizer = torch.optim.AdamW([*model.parameters(), *objective.parameters()], lr=3e-3)
-    for step in range(60 if masking in ("every", None) else 150):
+    for step in range(90 if masking == "paper" else 50):
         loss = objective(model, described(16, step))["generation"]
         optimizer.zero_grad()
         loss.backward()
