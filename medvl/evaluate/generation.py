@@ -27,10 +27,10 @@ class Generation(Evaluator):
     """How well generated reports agree with the original ones (MedViLL, Moon et al., 2022, Table V).
 
     Both are compared as words of one rule (`medvl.evaluate.words`): lower case, punctuation marks apart and counted,
-    whatever pieces the model's tokenizer makes. An original is the case's whole text; a model that writes at most
-    `max_length` tokens cannot match what stands behind, and loses brevity and recall for it. `original: cut` compares
-    with the text as the tokenizer cuts it, as papers do that cut texts before everything else; it flatters models that
-    write little. Cases without an original text are left out. Empty generated reports count, as 0.
+    whatever pieces the model's tokenizer makes. An original is the case's whole text: what stands behind the
+    `max_length` tokens that the model reads of it cannot be matched, and costs brevity and recall. `original: cut`
+    compares with the text as the tokenizer cuts it, as papers do that cut texts before everything else; it flatters
+    models that write little. Cases without an original text are left out. Empty generated reports count, as 0.
 
     - `bleu_1` to `bleu_4`: of the corpus, without smoothing. `rouge_l`, `cider`, `meteor`: means over reports
       (`medvl.evaluate.text_scores`).
@@ -87,10 +87,9 @@ class Generation(Evaluator):
         self.resampling = Resampling("generation", replicates, unit, confidence, seed)
         written = [BY_WORDS[name] for name in measures]
         written += [] if labeler is None else [by_findings(labeler)]
-        self.measures: dict[str, list[TextMeasure]] = {"report": written}
-        if teacher_forced:
-            self.measures["teacher_forced"] = [TEACHER_FORCED]
-            self.wants = ("report", "teacher_forced")  # type: ignore[misc]  # of this evaluator alone
+        every = {"report": written, "teacher_forced": [TEACHER_FORCED] if teacher_forced else []}
+        self.measures: dict[str, list[TextMeasure]] = {output: each for output, each in every.items() if each}
+        self.wants = tuple(self.measures)  # type: ignore[misc]  # of this evaluator alone: writing is dear
         for measure in written:
             if measure.package:
                 needs_package(measure.package, f"evaluator 'generation' with measure '{measure.names[0]}'")
@@ -108,10 +107,10 @@ class Generation(Evaluator):
         originals = words_of(self._originals(cases))
         written = {name: self._words(cases, name) for name in self.wants}
         there = np.flatnonzero([bool(text) for text in originals])
-        reports = [written["report"][at] for at in there]
-        result = Result(dict.fromkeys(self.metrics(), np.nan))
-        empty = reports.count("")
-        result.counts = {"reports": len(reports), "empty": empty, "distinct": len(set(reports))}
+        result = Result(dict.fromkeys(self.metrics(), np.nan), counts={"reports": len(there)})
+        if "report" in written:
+            reports = [written["report"][at] for at in there]
+            result.counts |= {"empty": reports.count(""), "distinct": len(set(reports))}
         result.notes = self._notes(len(originals), result.counts)
         if len(there):
             measure = self._measure(written, originals, there)
@@ -146,8 +145,10 @@ class Generation(Evaluator):
         return words_of(self.tokenizer.decode(ids.astype(np.int64)))
 
     def _notes(self, cases: int, counts: dict[str, int]) -> list[str]:
-        reports, empty, distinct = counts["reports"], counts["empty"], counts["distinct"]
-        notes = [f"{distinct} of {reports} generated reports are distinct" + (f", {empty} are empty" if empty else "")]
+        reports, notes = counts["reports"], []
+        if "report" in self.wants:
+            empty = f", {counts['empty']} empty" if counts["empty"] else ""
+            notes.append(f"of {reports} generated reports {counts['distinct']} are distinct{empty}")
         if reports < cases:
             notes.append(f"{cases - reports} of {cases} cases have no original report and are left out")
         if self.original == "cut":

@@ -73,7 +73,7 @@ def test_metrics_are_those_of_the_words():
         expected = BY_WORDS[name].of(words_of(generated), words_of(REPORTS))(once)[:, 0]
         assert [result.metrics[each] for each in BY_WORDS[name].names] == pytest.approx(expected)
     assert result.counts == {"reports": 4, "empty": 1, "distinct": 3}
-    assert result.notes[0] == "3 of 4 generated reports are distinct, 1 are empty"
+    assert result.notes[0] == "of 4 generated reports 3 are distinct, 1 empty"
     assert any(note.startswith("meteor: by equal words and stems") for note in result.notes)
     assert result.notes[-1] == "intervals: 95% percentile bootstrap, 30 draws of 2 patients"
     low, high = result.intervals["bleu_1"]
@@ -103,6 +103,7 @@ def test_an_original_counts_whole_or_as_the_tokenizer_cuts_it():
 def test_the_teacher_forced_score_has_a_name_of_its_own():
     one = evaluator(measures=("bleu",), teacher_forced=True)
     assert one.wants == ("report", "teacher_forced") and Generation.wants == ("report",)
+    assert evaluator(measures=(), teacher_forced=True).wants == ("teacher_forced",)  # nothing is to be written
     result = one.evaluate(cases_of(["No edema."] * 4, teacher_forced=ids_of(REPORTS)))
     assert result.metrics["teacher_forced_bleu_4"] == pytest.approx(1) and result.metrics["bleu_4"] < 0.1
     assert any("scores no report that the model would write" in note for note in result.notes)
