@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medvl.data.feed import Feeder
-from medvl.engine.check_evaluators import takes_pairs
+from medvl.engine.asked import takes_pairs
 from medvl.engine.context import StageContext
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable

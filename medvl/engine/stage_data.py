@@ -140,7 +140,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     train = rows(selection.split)
     asked = [name for name in evaluated_splits(plan) if name in _needed(plan) or (sides == SPLITS.index(name)).any()]
     splits: dict[str, np.ndarray] = {name: rows(name) for name in asked}
-    texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
+    wanted = plan.reads_text or plan.judges_text
+    texts = Texts(table, selection.text_rule) if wanted and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
     contents = None if store is None else stored_contents(store.hashes)
     findings = of_splits(dataset, selection, studies, _of_images(sides, image_rows, studies.num_rows), contents)

@@ -71,7 +71,7 @@ def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Co
 
 
 def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
-    """Fill the objective where it has an `init`; what covered what.
+    """Fill the objective where it has an `init`, `STAGE` or `STAGE.TERM`; what covered what.
 
     Raises:
         WeightsError: not every tensor fits; says which.

@@ -45,7 +45,7 @@ class QuestionAnswering(Evaluator):
 
     smoke = MappingProxyType({"replicates": 20})
     reads: ClassVar[tuple[str, ...]] = ("answers",)
-    wants: ClassVar[tuple[str, ...]] = ("answer",)
+    wants = ("answer",)
 
     def __init__(
         self,

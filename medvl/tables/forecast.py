@@ -8,8 +8,8 @@ from functools import partial
 
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.study_table import open_table
+from medvl.engine.asked import selects
 from medvl.engine.assemble import build_dataset
-from medvl.engine.check_evaluators import selects
 from medvl.engine.stage_data import evaluated_splits
 from medvl.errors import MedvlError
 from medvl.evaluate.base import Evaluator

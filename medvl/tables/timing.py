@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from medvl.engine.asked import wanted_by
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
 from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
@@ -103,10 +104,10 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict, pairs = 0.0, 0.0
+    wanted, predict, pairs = wanted_by(plan.evaluators, trainable.objective), 0.0, 0.0
     if plan.evaluators:
-        asked = any(evaluator.takes(trainable.objective.predicts) for evaluator in plan.evaluators)
-        predict = _passes(lambda: (trainable.predict if asked else trainable)(batches[0]), trainable, fabric)
+        asked = (lambda: trainable.predict(batches[0], wanted)) if wanted else (lambda: trainable(batches[0]))
+        predict = _passes(asked, trainable, fabric)
     if plan.pairing:
         with torch.no_grad(), fabric.autocast():
             halves = trainable.halves(batches[0])

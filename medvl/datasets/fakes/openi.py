@@ -59,7 +59,7 @@ def write(out: Path, *, patients: int, seed: int, like: Mapping[str, Any] | None
     _write_kaggle(out / "kaggle", [report for report in reports if report.pictures])
     _write_r2gen(out / "r2gen", [report for report in reports if len(report.pictures) > 1])
     _write_medvill(out / "medvill", [report for report in reports if report.pictures])
-    release = (like or {}).get("release", "xml")
+    release = (like or {}).get("release") or "xml"
     return {"name": "openi", "root": str(out / release), "release": release}
 
 
