@@ -134,7 +134,7 @@ class ReportGeneration(Objective):
             found["report"] = self._write(model, features, batch.get("rows"))
         if self.wants(*FOLLOWED):
             found |= self._follow(model, features)
-        return found
+        return {name: value for name, value in found.items() if self.wants(name)}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
