@@ -64,6 +64,8 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
+    registry.register_evaluator("generation", "medvl.evaluate.generation:Generation")
+    registry.register_evaluator("perplexity", "medvl.evaluate.perplexity:Perplexity")
 
     registry.register_labeler("rules", "medvl.labelers.rules:Rules")
     registry.register_labeler("table", "medvl.labelers.table:Table")

@@ -11,33 +11,58 @@ from medvl.errors import ConfigError, unknown
 Choices = tuple[str, ...]  # one of each row axis, then one of each column axis
 
 
+@dataclass(frozen=True)
+class Metric:
+    """What a column shows: the number that the first evaluator of a stage gives which has one of this name."""
+
+    label: str
+    stage: str
+    name: str
+
+    @classmethod
+    def read(cls, label: str, text: str) -> Metric:
+        """From `STAGE/METRIC`.
+
+        Raises:
+            ConfigError: it is written in another way.
+        """
+        stage, separator, name = text.partition("/")
+        if not separator or not stage or not name:
+            raise ConfigError(f"metric is STAGE/METRIC, e.g. finetune/auroc_macro; found '{text}'")
+        return cls(label, stage, name)
+
+
 class Layout:
     """Which axis goes where, and what is shown.
 
     Args:
-        metric: `STAGE/METRIC`, e.g. `probe/auroc_macro`: of the first evaluator of that stage that gives it.
+        metric: `STAGE/METRIC`, e.g. `probe/auroc_macro`: of the first evaluator of that stage that gives it. Several,
+            each under its heading, `{AUROC: probe/auroc_macro, F1: probe/f1_macro}`, stand side by side below each
+            choice of the columns; they may be of different stages, and a cell without a stage leaves its place empty.
         rows: the axis, or axes, whose choices are the rows.
         columns: the axis, or axes, whose choices are the columns.
         over: the axis, or axes, whose choices are averaged (seeds).
         tolerance: a mean this close to the paper's number reproduces it.
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
-            `values`: a choice of each row axis, then of each column axis, down to a number; what is left out is not
-            known.
+            `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
+            a number; what is left out is not known.
     """
 
     def __init__(
         self,
         *,
-        metric: str,
+        metric: str | dict[str, str],
         rows: str | tuple[str, ...],
         columns: str | tuple[str, ...] = (),
         over: str | tuple[str, ...] = (),
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
     ) -> None:
-        self.stage, separator, self.metric = metric.partition("/")
-        if not separator or not self.stage or not self.metric:
-            raise ConfigError(f"metric is STAGE/METRIC, e.g. finetune/auroc_macro; found '{metric}'")
+        self.several = not isinstance(metric, str)
+        labelled = {metric.partition("/")[2]: metric} if isinstance(metric, str) else metric
+        self.metrics = tuple(Metric.read(label, text) for label, text in labelled.items())
+        if not self.metrics:
+            raise ConfigError("metric names at least one, {HEADING: STAGE/METRIC}")
         if tolerance < 0:
             raise ConfigError(f"tolerance must be at least 0, found {tolerance}")
         self.rows, self.columns, self.over = (_names(axes) for axes in (rows, columns, over))
@@ -68,6 +93,8 @@ class Layout:
             scale = 1
         found: dict[Choices, float] = {}
         levels = [(axis, axes[axis]) for axis in (*self.rows, *self.columns)]
+        if self.several:
+            levels.append(("metric", tuple(metric.label for metric in self.metrics)))
         _collect(self.paper_values.get("values") or {}, levels, (), scale, found, problems)
         if problems:
             raise ConfigError(problems)

@@ -20,7 +20,9 @@ from medvl.engine.assemble import (
     build_objective,
     build_views,
     data_spec,
+    tokenizer_of,
 )
+from medvl.engine.cautions import cautions
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
@@ -94,8 +96,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
-    evaluators = build_evaluators(stage, data)
+    evaluators = build_evaluators(stage, data, tokenizer_of(model))
     _check_evaluators(stage, data, objective, evaluators)
+    told = [caution for evaluator in evaluators for caution in cautions(evaluator, objective, model)]
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
     batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
@@ -109,6 +112,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
+    notes += told
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
@@ -116,7 +120,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     )
     measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
-        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text,
+        judges_text=any("text" in evaluator.reads for evaluator in evaluators), reads_labels=reads_labels or measured,
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
@@ -220,6 +225,11 @@ def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evalua
             raise ConfigError(
                 f"{component.place}: evaluator '{component.name}' wants {', '.join(missing)}, and objective "
                 f"'{stage.objective.name}' predicts {', '.join(objective.predicts) or 'nothing'}"
+            )
+        if "text" in evaluator.reads and stage.selection.text is None:
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' reads the cases' texts, and the data gives none. "
+                f"do: say which section, data={{text: NAME}}. known: {', '.join(data.sections) or 'none'}"
             )
         if "labels" in evaluator.reads and not data.labels:
             raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medvl.engine.assemble import build_evaluators, wanted_by
+from medvl.engine.assemble import build_evaluators, tokenizer_of, wanted_by
+from medvl.engine.cautions import cautions
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
-from medvl.evaluate.base import Cases, Result
+from medvl.evaluate.base import Cases, Evaluator, Result
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
 from medvl.runs.figures import plot_findings
@@ -32,16 +34,18 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     """
     share_buffers(context.fabric, trainable)
     trainable.eval()
-    evaluators = build_evaluators(context.stage, data.spec)
+    evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        wanted = wanted_by(evaluator for evaluator in evaluators if evaluator.split == split)
-        cases[split] = _predicted(context, trainable, data, split, wanted)
+        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+        cases[split] = _predicted(context, trainable, data, split, asking)
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
     results = [evaluator.evaluate(cases[evaluator.split]) for evaluator in evaluators]
+    for evaluator, result in zip(evaluators, results, strict=True):
+        result.notes += cautions(evaluator, trainable.objective, trainable.model)
     titles = [component.name for component in context.stage.evaluate]
     tables = [result_table(context.stage.name, *each) for each in zip(evaluators, titles, results, strict=True)]
     stems = _distinct([f"{title}-{evaluator.split}" for title, evaluator in zip(titles, evaluators, strict=True)])
@@ -53,7 +57,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     return tables
 
 
-def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str, wanted: set[str]) -> Cases:
+def _predicted(
+    context: StageContext, trainable: Trainable, data: StageData, split: str, evaluators: Sequence[Evaluator]
+) -> Cases:
     rows = data.splits[split]
     title, share = f"{context.stage.name}: predicting {split}", len(rows) // context.fabric.world_size
     with Progress(title, share, "case", enabled=context.leads, patience=PATIENCE) as progress:
@@ -63,7 +69,9 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
             progress.advance(cases)
 
         feeder = context.feeder(data.cases(rows))
-        return cases_of(data, split, predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch))
+        wanted = wanted_by(evaluators)
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch)
+        return cases_of(data, split, predicted, evaluators)
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import torch
 from medvl.data.feed import Feeder
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
-from medvl.evaluate.base import Cases
+from medvl.evaluate.base import Cases, Evaluator
 from medvl.models.distributed import apart
 
 if TYPE_CHECKING:
@@ -65,9 +65,11 @@ def predict(
     return {name: values[order] for name, values in arrays.items()}
 
 
-def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
-    """Predictions with what evaluators read beside them."""
+def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray], evaluators: Iterable[Evaluator]) -> Cases:
+    """Predictions with what these evaluators read beside them."""
     rows = data.splits[split]
     fields = {} if data.labels is None else {"labels": data.labels.read(rows)}
+    if data.texts is not None and any("text" in evaluator.reads for evaluator in evaluators):
+        fields["text"] = np.array(data.texts.read(rows).to_pylist(), object)
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
     return Cases(rows, data.patients(rows), fields, outputs)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medvl.data.feed import Feeder
-from medvl.engine.assemble import build_evaluators, validating, wanted_by
+from medvl.engine.assemble import build_evaluators, tokenizer_of, validating, wanted_by
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
@@ -101,14 +101,16 @@ def _validator(context: StageContext, trainable: Trainable, data: StageData) -> 
     if "val" not in data.splits:
         return None
     feeder = context.feeder(data.cases(data.splits["val"]))
-    evaluators = validating(build_evaluators(context.stage, data.spec), trainable.objective, context.stage.stop)
+    every = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
+    evaluators = validating(every, trainable.objective, context.stage.stop)
     wanted = wanted_by(evaluators)
 
     def validate() -> dict[str, float]:
         predicted = predict(context.fabric, trainable, feeder, wanted=wanted, losses=True)
         metrics = {"loss": float(predicted["loss"].mean())}
+        cases = cases_of(data, "val", predicted, evaluators)
         for evaluator in evaluators:
-            metrics |= evaluator.evaluate(cases_of(data, "val", predicted), intervals=False).metrics
+            metrics |= evaluator.evaluate(cases, intervals=False).metrics
         return {f"val/{name}": value for name, value in metrics.items()}
 
     return validate

@@ -19,7 +19,8 @@ class Cases:
     Attributes:
         rows: (N,) int64 row numbers of the study table.
         patients: (N,) int64 patient codes, for resampling by patient.
-        fields: what was read, e.g. `labels` (N, K) float32 with NaN where a label is unknown.
+        fields: what was read: `labels` (N, K) float32 with NaN where a label is unknown, and where an evaluator reads
+            it `text` (N,) object, the str of the stage's text section, empty where a case has none.
         outputs: what the objective predicted, e.g. `logits` (N, K) float32.
     """
 
@@ -47,10 +48,13 @@ class Result:
 
 
 class Evaluator(ABC):
-    """Metrics over predictions. The constructor's first parameter is `data` (`medvl.DataSpec`).
+    """Metrics over predictions.
+
+    The constructor's first parameters may be `data` (`medvl.DataSpec`) and `tokenizer` (of the model's text encoder,
+    None where it has none), in any order and each optional; keyword-only parameters are the YAML's.
 
     Attributes:
-        reads: fields it wants beside the predictions.
+        reads: fields it wants beside the predictions: `labels`, `text`.
         wants: outputs that the objective's `predict` must give.
         split: whose cases it gets at the end of a stage.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): replicates.

@@ -86,6 +86,10 @@ class Objective(nn.Module):
         """Per-case outputs (B, ...) for evaluators: all that are `wanted`."""
         raise NotImplementedError
 
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Output -> what whoever reads a number made of it must know; told by `medvl check` and below the tables."""
+        return {}
+
     def wants(self, *outputs: str) -> bool:
         """Whether someone reads one of these outputs."""
         return self.wanted is None or not self.wanted.isdisjoint(outputs)

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from medvl.contract import slot_of
 from medvl.data.word_masking import mask_tokens
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
+from medvl.models.masks.leaks import first_leak
+from medvl.models.masks.schemes import bidirectional
 from medvl.objectives.corrupting import CorruptingObjective
 from medvl.objectives.vocabulary_head import most_chosen, vocabulary_head
 
@@ -33,6 +36,7 @@ class MaskedLanguageModelling(CorruptingObjective):
             word embeddings.
     """
 
+    predicts: ClassVar[tuple[str, ...]] = ("log_likelihood", "tokens")
     special: Tensor
 
     def __init__(
@@ -66,10 +70,43 @@ class MaskedLanguageModelling(CorruptingObjective):
 
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
+        return {"mlm": self.head.cross_entropy(**self._asked(model, features, batch))}
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of each text's hidden tokens `log_likelihood` (B,), a sum of natural logarithms, and `tokens` (B,), how many.
+
+        Which are hidden is drawn anew from a fixed seed for every batch: a text's own figures depend on its batch.
+        """
+        batch = self.corrupt(batch)
+        losses, at, counts = self.head.word_losses(**self._asked(model, model(batch, self.needs), batch))
+        texts = at // batch["text.ids"].shape[1]  # (M,)
+        nothing = losses.new_zeros(len(batch["text.ids"]))
+        return {
+            "log_likelihood": nothing.index_add(0, texts, -losses),
+            "tokens": nothing.index_add(0, texts, counts),
+        }
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Where words come to know later ones, that the likelihood is no probability of a text."""
+        fusion = model.fusion if slot_of(self.feature) == "joint" else None
+        if fusion is not None and fusion.writes == "next":
+            return {}
+        layer = first_leak(getattr(fusion, "mask", bidirectional))
+        if layer is None:
+            return {}
+        return {
+            "log_likelihood": f"under this attention mask words come to know later words, from layer {layer} on: a "
+            "perplexity under it is no probability of a text given the words before. do: mask: seq2seq"
+        }
+
+    def _asked(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Any]:
+        """What the head is asked of a batch that `corrupt` gave: its hidden tokens."""
         assert model.text is not None
-        ids, counts = batch["text.original"], batch["text.hidden"].float()
-        most = most_chosen(self.probability, *ids.shape)
-        return {"mlm": self.head.cross_entropy(features[self.feature], model.text.table, ids, counts, most=most)}
+        words = batch["text.original"]  # (B, T)
+        return {
+            "hidden": features[self.feature], "table": model.text.table, "words": words,
+            "counts": batch["text.hidden"].float(), "most": most_chosen(self.probability, *words.shape),
+        }  # fmt: skip
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""

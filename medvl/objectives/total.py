@@ -114,6 +114,10 @@ class Total(Objective):
                     given.append(term.predict(model, batch))
         return {name: value for one in given for name, value in one.items()}
 
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Those of all terms, which predict different things."""
+        return {output: caution for term in self._each() for output, caution in term.cautions(model).items()}
+
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The model's slots, and under `TERM.NAME` what else each term exports."""
         slots = super().exports(model)

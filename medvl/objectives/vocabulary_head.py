@@ -31,7 +31,14 @@ class VocabularyHead(nn.Module):
         return F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
 
     def cross_entropy(self, hidden: Tensor, table: Tensor, words: Tensor, counts: Tensor, *, most: int) -> Tensor:
-        """A mean over the words that count, computed for them alone; 0 where there are none.
+        """A mean over the words that count, () float32; 0 where there are none. It takes what `word_losses` takes."""
+        losses, _, weights = self.word_losses(hidden, table, words, counts, most=most)
+        return losses.sum() / weights.sum().clamp(min=1)
+
+    def word_losses(
+        self, hidden: Tensor, table: Tensor, words: Tensor, counts: Tensor, *, most: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross entropy of each word that counts, computed for them alone.
 
         Args:
             hidden: (B, T, D).
@@ -41,14 +48,14 @@ class VocabularyHead(nn.Module):
             most: more words than ever count.
 
         Returns:
-            () float32.
+            (M,) each: losses float32, as often as they count; places in the flat batch; how often they count. M may
+            be larger than the number of words that count.
         """
         weights = counts.flatten()
         at, there = places(weights > 0, min(most, len(weights)))  # (M,), (M,)
         weights = weights[at] * there
         logits = self(hidden.flatten(0, 1)[at], table).float()  # (M, V)
-        losses = F.cross_entropy(logits, words.flatten()[at], reduction="none")
-        return (losses * weights).sum() / weights.sum().clamp(min=1)
+        return F.cross_entropy(logits, words.flatten()[at], reduction="none") * weights, at, weights
 
 
 def places(chosen: Tensor, most: int) -> tuple[Tensor, Tensor]:

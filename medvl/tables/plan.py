@@ -8,8 +8,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from medvl.config.experiment import Experiment
+from medvl.config.layout import Metric
 from medvl.config.matrix import Cell, Matrix
 from medvl.config.smoke import shrink
+from medvl.config.source import Tree
 from medvl.engine.hardware import settle
 from medvl.engine.located import Located
 from medvl.engine.plan import Plan
@@ -55,7 +57,7 @@ class TablePlan:
         name: of the experiment; `folder`: where its tables go.
         smoke: whether the cells were made tiny.
         stages: hash -> stage, parents first.
-        needed: cell (as text) -> hash of the stage whose metric it shows.
+        needed: cell (as text) and stage -> hash of that stage, for those whose metrics are shown.
     """
 
     matrix: Matrix
@@ -63,11 +65,12 @@ class TablePlan:
     folder: Path
     smoke: bool
     stages: dict[str, StageRun]
-    needed: dict[str, str]
+    needed: dict[tuple[str, str], str]
 
-    def shown(self, cell: Cell) -> StageRun:
-        """The stage whose metric a cell shows."""
-        return self.stages[self.needed[str(cell)]]
+    def shown(self, cell: Cell, metric: Metric) -> StageRun | None:
+        """The stage whose metric a cell shows; None where the cell is without it."""
+        found = self.needed.get((str(cell), metric.stage))
+        return None if found is None else self.stages[found]
 
     def left(self) -> list[StageRun]:
         """The stages that are not finished, parents first."""
@@ -88,7 +91,7 @@ def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePl
     """
     problems = _Problems()
     stages: dict[str, StageRun] = {}
-    needed: dict[str, str] = {}
+    needed: dict[tuple[str, str], str] = {}
     name, folder = "", Path()
     smoke = smoke or bool(matrix.tree.values.get("smoke"))
     if smoke:
@@ -103,7 +106,8 @@ def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePl
                 raise ConfigError(f"{tree.place(('devices',))}: a table runs each stage on one device; devices: 1")
             tree.values["runs"] = str(experiment.runs)  # workers may have another working folder
             plans = planner.check(experiment)
-            _check_metric(matrix, plans)
+            for metric in matrix.layout.metrics:
+                _check_metric(matrix, metric, tree, plans)
             places = planner.locate(experiment, plans)
             name, folder = experiment.name, experiment.runs / experiment.name / "tables"
             device, _ = settle(experiment.device, experiment.precision)
@@ -111,22 +115,27 @@ def plan_table(matrix: Matrix, planner: Planner, smoke: bool = False) -> TablePl
                 parents = tuple(places[parent].hash for parent in at.parents)
                 run = StageRun(stage, at, parents, experiment, plans[stage], device)
                 stages.setdefault(at.hash, run).cells.append(cell)
-            needed[str(cell)] = places[matrix.layout.stage].hash
+            for metric in matrix.layout.metrics:
+                if metric.stage in places:
+                    needed[str(cell), metric.stage] = places[metric.stage].hash
     problems.tell(len(matrix.cells))
     return TablePlan(matrix, name, folder, smoke, stages, needed)
 
 
-def _check_metric(matrix: Matrix, plans: dict[str, Plan]) -> None:
-    layout, place = matrix.layout, matrix.tree.place(("table", "metric"))
-    if layout.stage not in plans:
-        near = nearest(layout.stage, plans)
-        raise ConfigError(f"{place}: no stage '{layout.stage}'.{near} stages: {', '.join(plans)}")
-    known = [name for evaluator in plans[layout.stage].evaluators for name in evaluator.metrics()]
-    if layout.metric not in known:
-        near = nearest(layout.metric, known)
+def _check_metric(matrix: Matrix, metric: Metric, tree: Tree, plans: dict[str, Plan]) -> None:
+    several = matrix.layout.several
+    place = matrix.tree.place(("table", "metric", metric.label) if several else ("table", "metric"))
+    if metric.stage not in plans:
+        if several and metric.stage in (tree.values.get("stages") or {}):
+            return  # a choice takes this stage away from the cell, and others have it
+        near = nearest(metric.stage, plans)
+        raise ConfigError(f"{place}: no stage '{metric.stage}'.{near} stages: {', '.join(plans)}")
+    known = [name for evaluator in plans[metric.stage].evaluators for name in evaluator.metrics()]
+    if metric.name not in known:
+        near = nearest(metric.name, known)
         listed = ", ".join(name for name in dict.fromkeys(known) if "/" not in name) or "none"
         raise ConfigError(
-            f"{place}: no evaluator of stage '{layout.stage}' gives '{layout.metric}'.{near} known: {listed}"
+            f"{place}: no evaluator of stage '{metric.stage}' gives '{metric.name}'.{near} known: {listed}"
         )
 
 

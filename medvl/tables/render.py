@@ -9,8 +9,9 @@ from collections import Counter
 from collections.abc import Sequence
 from itertools import product
 from pathlib import Path
+from typing import NamedTuple
 
-from medvl.config.layout import Choices
+from medvl.config.layout import Choices, Metric
 from medvl.config.matrix import Matrix
 from medvl.config.smoke import NOTE
 from medvl.files import write_text_atomic
@@ -26,51 +27,73 @@ MEANINGS = {
 }
 
 
+class Column(NamedTuple):
+    """A choice of each column axis, and a metric below them."""
+
+    choices: Choices
+    metric: Metric
+
+
 class Rendering:
     """A matrix with the results of its cells.
 
     Args:
         name: of the table.
         matrix: as read.
-        cells: every cell's result.
+        cells: every cell's results, one for each metric.
         smoke: whether the runs were tiny ones that only show that all works.
     """
 
     def __init__(self, name: str, matrix: Matrix, cells: Sequence[CellResult], smoke: bool = False) -> None:
         self.name, self.matrix, self.cells, self.smoke = name, matrix, cells, smoke
         layout = matrix.layout
-        self.rows, self.columns = self._present(layout.rows), self._present(layout.columns)
-        self._groups: dict[tuple[Choices, Choices], list[CellResult]] = {}
+        self._groups: dict[tuple[Choices, Column], list[CellResult]] = {}
         for each in cells:
-            self._groups.setdefault((each.cell.of(layout.rows), each.cell.of(layout.columns)), []).append(each)
+            column = Column(each.cell.of(layout.columns), each.metric)
+            self._groups.setdefault((each.cell.of(layout.rows), column), []).append(each)
+        self.rows = self._present(layout.rows)
+        there = {column for _, column in self._groups}
+        columns = (Column(*each) for each in product(self._present(layout.columns), layout.metrics))
+        self.columns = [column for column in columns if column in there]
 
     def _present(self, axes: Choices) -> list[Choices]:
         """The combinations of some axes that a cell has, in the order of the file."""
         there = {each.cell.of(axes) for each in self.cells}
         return [chosen for chosen in product(*(self.matrix.axes[axis] for axis in axes)) if chosen in there]
 
+    def _place(self, column: Column) -> Choices:
+        """A column's choices, and which of several metrics it shows."""
+        return (*column.choices, column.metric.label) if self.matrix.layout.several else column.choices
+
     def table(self) -> Table:
-        """The table's metric, with the paper's numbers and verdicts in brackets."""
+        """The table's metrics, with the paper's numbers and verdicts in brackets."""
         layout = self.matrix.layout
         notes, verdicts = _Notes(), Counter[str]()
         rows = []
         for row in self.rows:
             cells = [self._cell(row, column, notes, verdicts) for column in self.columns]
             rows.append([spelled(row), *cells])
-        titles = [spelled(layout.rows), *(spelled(column) or layout.metric for column in self.columns)]
-        title = f"{self.name}: {layout.stage}/{layout.metric}"
-        return Table(title, titles, rows, [*self._how(verdicts), *notes.sentences()])
+        titles = [spelled(layout.rows), *(spelled(self._place(each)) or each.metric.name for each in self.columns)]
+        shown = "; ".join(
+            f"{f'{metric.label}: ' if layout.several else ''}{metric.stage}/{metric.name}" for metric in layout.metrics
+        )
+        title = self.name if layout.several else f"{self.name}: {shown}"
+        headings = [f"headings: {shown}"] if layout.several else []
+        return Table(title, titles, rows, [*headings, *self._how(verdicts), *notes.sentences()])
 
     def finding_tables(self) -> dict[str, Table]:
         """For each choice of the columns the same measure finding by finding; its file's name -> table."""
-        measure = self.matrix.layout.metric.partition("_")[0]
         tables: dict[str, Table] = {}
+        told: set[tuple[Choices, str, str]] = set()  # two metrics may be means of the same measure
         for column in self.columns:
-            here = [each for each in self.cells if each.cell.of(self.matrix.layout.columns) == column]
+            measure = column.metric.name.partition("_")[0]
+            here = [each for (_, place), group in self._groups.items() if place == column for each in group]
             results = [each.result for each in here if each.result is not None]
             names = [name for result in results for name in result.metrics if name.startswith(f"{measure}/")]
-            if not names:
+            same = column.choices, column.metric.stage, measure
+            if not names or same in told:
                 continue
+            told.add(same)
             findings = list(dict.fromkeys(names))
             notes = _Notes()
             rows = []
@@ -80,23 +103,24 @@ class Rendering:
                     notes.undefined(f"{spelled(row)}, {name.partition('/')[2]}", summary)
                 rows.append([spelled(row), *(_number(summary) for summary in summaries.values())])
             titles = [spelled(self.matrix.layout.rows), *(name.partition("/")[2] for name in findings)]
-            title = f"{self.name}: {measure} of each finding" + (f", {spelled(column)}" if column else "")
-            tables[_distinct(f"findings-{_slug(column)}".rstrip("-"), tables)] = Table(
+            place = self._place(column)
+            title = f"{self.name}: {measure} of each finding" + (f", {spelled(place)}" if place else "")
+            tables[_distinct(f"findings-{_slug(place)}".rstrip("-"), tables)] = Table(
                 title, titles, rows, [*self._intervals(), *notes.sentences()]
             )
         return tables
 
     def cells_csv(self) -> str:
-        """Every cell: its choices, the metric, its interval, where it lies, and why it failed."""
-        metric = self.matrix.layout.metric
+        """Every cell and metric: choices, the number, its interval, where it lies, and why it failed."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*self.matrix.axes, "status", metric, "low", "high", "folder", "failure"])
+        writer.writerow([*self.matrix.axes, "metric", "status", "value", "low", "high", "folder", "failure"])
         for each in self.cells:
-            value = each.value(metric)
+            value = each.value(each.metric.name)
             numbers = [value.value, *value.interval]
             shown = ["" if number != number else repr(number) for number in numbers]
-            writer.writerow([*each.cell.choices.values(), value.status, *shown, each.folder.name, value.why])
+            name = f"{each.metric.stage}/{each.metric.name}"
+            writer.writerow([*each.cell.choices.values(), name, value.status, *shown, each.folder.name, value.why])
         return buffer.getvalue()
 
     def write(self, folder: Path) -> list[Path]:
@@ -107,17 +131,17 @@ class Rendering:
         cells = write_text_atomic(folder / "cells.csv", self.cells_csv())
         return [*(folder / f"{stem}.md" for stem in tables), cells]
 
-    def _summary(self, row: Choices, column: Choices, metric: str) -> Summary:
+    def _summary(self, row: Choices, column: Column, metric: str) -> Summary:
         return Summary.of([each.value(metric) for each in self._groups[row, column]])
 
-    def _cell(self, row: Choices, column: Choices, notes: _Notes, verdicts: Counter[str]) -> str:
+    def _cell(self, row: Choices, column: Column, notes: _Notes, verdicts: Counter[str]) -> str:
         if (row, column) not in self._groups:  # excluded
             return ""
-        summary = self._summary(row, column, self.matrix.layout.metric)
-        place = ", ".join(filter(None, (spelled(row), spelled(column))))
+        summary = self._summary(row, column, column.metric.name)
+        place = ", ".join(filter(None, (spelled(row), spelled(self._place(column)))))
         notes.undefined(place, summary)
         notes.failed(place, summary, self._groups[row, column])
-        paper = self.matrix.paper.values.get((*row, *column)) if self.matrix.paper else None
+        paper = self.matrix.paper.values.get((*row, *self._place(column))) if self.matrix.paper else None
         verdict = summary.verdict(paper, self.matrix.layout.tolerance, self.smoke)
         if verdict:
             verdicts[verdict] += 1

@@ -1,12 +1,14 @@
-"""The metric of every cell, read from the folders of its stages."""
+"""The metrics of every cell, read from the folders of its stages."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
+from medvl.config.layout import Metric
 from medvl.config.matrix import Cell
 from medvl.evaluate.base import Result
 from medvl.runs.folder import ERROR
@@ -18,16 +20,18 @@ from medvl.tables.plan import TablePlan
 
 @dataclass(frozen=True)
 class CellResult:
-    """What a cell's run left.
+    """What a cell's run left of one metric.
 
     Attributes:
         cell: which.
-        folder: of the stage whose metric it shows.
-        result: of the first evaluator that gives the table's metric; None where the run is not finished.
+        metric: of the table's.
+        folder: of the stage that gives it.
+        result: of the first evaluator that gives the metric; None where the run is not finished.
         failure: why it failed, or empty.
     """
 
     cell: Cell
+    metric: Metric
     folder: Path
     result: Result | None
     failure: str
@@ -41,22 +45,23 @@ class CellResult:
 
 
 def read_cells(plan: TablePlan, reports: Mapping[str, Report]) -> list[CellResult]:
-    """Every cell, in the order of the matrix.
+    """Every cell in the order of the matrix, each with all metrics of stages that it has.
 
     Args:
         plan: of the table.
         reports: how the stages ended that were run just now; of the others the folders tell.
     """
-    found: dict[str, CellResult] = {}
+    found: dict[tuple[str, Metric], tuple[Result | None, str]] = {}
     cells = []
-    for cell in plan.matrix.cells:
-        stage = plan.shown(cell)
-        if stage.at.hash not in found:
-            result = _result(stage.at.folder, plan.matrix.layout.metric) if stage.finished else None
-            failure = "" if result else _failure(plan, stage.at.hash, reports)
-            found[stage.at.hash] = CellResult(cell, stage.at.folder, result, failure)
-        shared = found[stage.at.hash]
-        cells.append(CellResult(cell, shared.folder, shared.result, shared.failure))
+    for cell, metric in product(plan.matrix.cells, plan.matrix.layout.metrics):
+        stage = plan.shown(cell, metric)
+        if stage is None:
+            continue
+        key = stage.at.hash, metric
+        if key not in found:
+            result = _result(stage.at.folder, metric.name) if stage.finished else None
+            found[key] = result, "" if result else _failure(plan, stage.at.hash, reports)
+        cells.append(CellResult(cell, metric, stage.at.folder, *found[key]))
     return cells
 
 

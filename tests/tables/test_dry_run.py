@@ -9,6 +9,7 @@ from medvl.tables import forecast as forecasting
 from medvl.tables.dry_run import common_choices, overview, stages_table
 from medvl.tables.forecast import AROUND, forecast
 from medvl.tables.timing import Timing, kind_of, time_stage
+from medvl.tables.values import read_cells
 from tests.tables import small_table
 
 
@@ -117,6 +118,33 @@ def test_the_metric_is_one_that_every_cell_gives(tmp_path, metric, told):
     with pytest.raises(ConfigError) as caught:
         small_table.plan(file)
     assert any("table.yaml:15 table.metric" in problem and told in problem for problem in caught.value.problems)
+
+
+def test_a_cell_without_a_metric_s_stage_leaves_its_place_empty(tmp_path):
+    """Tasks of one table are stages, and a choice may take one away; a stage that nobody has is still a typo."""
+    several = ("metric: probe/auroc_macro", "metric: {AUROC: probe/auroc_macro, F1: again/f1_macro}")
+    paper = ("values: {moco: {all: 51}, random: {all: 99.9}}", "values: {moco: {all: {AUROC: 51}}}")
+    again = small_table.BASE[small_table.BASE.index("  probe:") :].replace("  probe:", "  again:")
+    random = ("random: {pretrain: null,", "random: {pretrain: null, again: null,")
+    file = small_table.write(tmp_path, several, paper, random, base=small_table.BASE + again)
+    plan = small_table.plan(file)
+    _, second = plan.matrix.layout.metrics
+    shown = {cell.choices["method"]: plan.shown(cell, second) for cell in plan.matrix.cells}
+    assert shown["random"] is None and shown["moco"] is not None and shown["moco"].stage == "again"
+    cells = read_cells(plan, {})
+    assert len(cells) == 2 + 2 * 4 and {each.cell.choices["method"] for each in cells if each.metric == second} == {
+        "moco"
+    }
+    with pytest.raises(ConfigError, match=r"table\.metric\.F1: no stage 'agian'\. did you mean 'again'"):
+        small_table.plan(
+            small_table.write(
+                tmp_path,
+                (several[0], several[1].replace("again", "agian")),
+                paper,
+                random,
+                base=small_table.BASE + again,
+            )
+        )
 
 
 def test_a_table_s_stages_run_on_one_device_each(tmp_path):

@@ -15,21 +15,21 @@ from medvl.tables.values import CellResult
 AXES = {"method": ("clip", "moco"), "target": ("in", "out"), "share": ("1 %", "100 %"), "seed": ("0", "1")}
 
 
-def made_up(values, paper=None, over="seed", smoke=False):
+def made_up(values, paper=None, over="seed", smoke=False, metric="probe/auroc_macro"):
     """A rendering of `values(cell) -> metrics, or a reason for failure, or None`."""
-    layout = Layout(metric="probe/auroc_macro", rows="method", columns=("target", "share"), over=over)
+    layout = Layout(metric=metric, rows="method", columns=("target", "share"), over=over)
     keys = [
         (m, t, p, s) for m in AXES["method"] for t in AXES["target"] for p in AXES["share"] for s in AXES["seed"]
         if (m, p) != ("moco", "1 %")
     ]  # fmt: skip
     cells = []
-    for key in keys:
+    for number, key in enumerate(keys):
         cell = Cell(dict(zip(AXES, key, strict=True)))
         found = values(cell)
         result = Result(found) if isinstance(found, dict) else None
-        cells.append(
-            CellResult(cell, Path(f"runs/x/probe-{len(cells):02}"), result, found if isinstance(found, str) else "")
-        )
+        failure = found if isinstance(found, str) else ""
+        for shown in layout.metrics:
+            cells.append(CellResult(cell, shown, Path(f"runs/x/{shown.stage}-{number:02}"), result, failure))
     matrix = Matrix(Tree(), AXES, [each.cell for each in cells], layout, paper and Paper("Nobody 2020", paper))
     return Rendering("x", matrix, cells, smoke)
 
@@ -93,6 +93,35 @@ def test_a_table_of_each_finding_for_each_column():
     assert [row[0] for row in tables["findings-in-100"].rows] == ["clip", "moco"]
 
 
+def test_several_metrics_stand_side_by_side():
+    """Each with its paper's number; two means of one measure have one table of findings."""
+    metric = {"AUROC": "probe/auroc_macro", "Edema": "probe/auroc/Edema", "F1": "finetune/f1/Edema"}
+    rendering = made_up(steady, {("clip", "in", "1 %", "Edema"): 0.6, ("clip", "in", "1 %", "F1"): 0.3}, metric=metric)
+    table = rendering.table()
+    assert table.title == "x" and table.columns[:4] == [
+        "method",
+        "in · 1 % · AUROC",
+        "in · 1 % · Edema",
+        "in · 1 % · F1",
+    ]
+    assert table.rows[0][1:4] == ["0.710 ± 0.127", "0.600 ± 0.000 [0.600 reproduced]", "0.000 ± 0.000 [0.300 off]"]
+    assert table.rows[1][1:4] == ["", "", ""]
+    assert table.notes[0] == "headings: AUROC: probe/auroc_macro; Edema: probe/auroc/Edema; F1: finetune/f1/Edema"
+    assert len(rendering.finding_tables()) == 4
+    rows = list(csv.DictReader(io.StringIO(rendering.cells_csv())))
+    assert [row["metric"] for row in rows[:3]] == list(metric.values())
+    assert rows[2]["folder"] == "finetune-00"
+
+
+def test_a_metric_that_no_cell_has_is_no_column():
+    metric = {"AUROC": "probe/auroc_macro", "F1": "finetune/f1/Edema"}
+    rendering = made_up(steady, metric=metric)
+    left = [each for each in rendering.cells if each.metric.stage == "probe" or each.cell.choices["method"] == "clip"]
+    table = Rendering("x", rendering.matrix, left).table()
+    assert [row[2] for row in table.rows] == ["0.000 ± 0.000", ""]
+    assert Rendering("x", rendering.matrix, left[:1]).table().columns == ["method", "in · 1 % · AUROC"]
+
+
 def test_choices_that_differ_in_signs_alone_have_files_of_their_own(monkeypatch):
     monkeypatch.setitem(AXES, "share", ("1 %", "1"))
     assert list(made_up(steady).finding_tables())[:2] == ["findings-in-1", "findings-in-1-2"]
@@ -105,10 +134,10 @@ def test_every_cell_as_csv():
         )
     )
     assert rows[0] == {
-        "method": "clip", "target": "in", "share": "1 %", "seed": "0", "status": "done", "auroc_macro": "0.7",
-        "low": "", "high": "", "folder": "probe-00", "failure": "",
+        "method": "clip", "target": "in", "share": "1 %", "seed": "0", "metric": "probe/auroc_macro",
+        "status": "done", "value": "0.7", "low": "", "high": "", "folder": "probe-00", "failure": "",
     }  # fmt: skip
-    assert (rows[1]["status"], rows[1]["auroc_macro"], rows[1]["failure"]) == ("failed", "", "no disk")
+    assert (rows[1]["status"], rows[1]["value"], rows[1]["failure"]) == ("failed", "", "no disk")
 
 
 def test_a_run_table_is_printed_and_written(finished):
@@ -121,9 +150,9 @@ def test_a_run_table_is_printed_and_written(finished):
     cells = list(csv.DictReader((finished.tables / "cells.csv").open()))
     assert len(cells) == 6 and {cell["status"] for cell in cells} == {"done"}
     for cell in cells:
-        assert float(cell["low"]) <= float(cell["auroc_macro"]) <= float(cell["high"])
+        assert float(cell["low"]) <= float(cell["value"]) <= float(cell["high"])
         assert (finished.root / "runs/small" / cell["folder"] / "results.json").is_file()
-    mean = sum(float(cell["auroc_macro"]) for cell in cells if cell["method"] == "random") / 2
+    mean = sum(float(cell["value"]) for cell in cells if cell["method"] == "random") / 2
     assert f"{mean:.3f} ±" in lines[4]
     head = (finished.tables / "findings-all.md").read_text()
     assert "Cardiomegaly" in head and head.count("\n| ") >= 3
@@ -134,6 +163,6 @@ def test_one_run_each_shows_the_bootstrap_interval():
     cell = Cell({"method": "clip"})
     result = Result({"auroc_macro": 0.7}, {"auroc_macro": (0.65, 0.74)})
     matrix = Matrix(Tree(), {"method": ("clip",)}, [cell], layout, None)
-    table = Rendering("x", matrix, [CellResult(cell, Path("a"), result, "")]).table()
+    table = Rendering("x", matrix, [CellResult(cell, layout.metrics[0], Path("a"), result, "")]).table()
     assert table.columns == ["method", "auroc_macro"] and table.rows == [["clip", "0.700 (0.65-0.74)"]]
     assert table.notes == ["one run each; in parentheses its 95 % bootstrap interval over test cases"]
