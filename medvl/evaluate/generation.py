@@ -58,7 +58,7 @@ class Generation(Evaluator):
     """
 
     reads = ("text",)
-    wants = ("report",)
+    wants: tuple[str, ...] = ("report",)
     smoke = MappingProxyType({"replicates": 20})
 
     def __init__(
@@ -89,7 +89,7 @@ class Generation(Evaluator):
         written += [] if labeler is None else [by_findings(labeler)]
         every = {"report": written, "teacher_forced": [TEACHER_FORCED] if teacher_forced else []}
         self.measures: dict[str, list[TextMeasure]] = {output: each for output, each in every.items() if each}
-        self.wants = tuple(self.measures)  # type: ignore[misc]  # of this evaluator alone: writing is dear
+        self.wants = tuple(self.measures)
         for measure in written:
             if measure.package:
                 needs_package(measure.package, f"evaluator 'generation' with measure '{measure.names[0]}'")
