@@ -13,9 +13,11 @@ from medvl.errors import ConfigError
 from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from medvl.models.masks.attention import SchemeMask
+    from medvl.models.places import JointPlaces
     from medvl.models.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
@@ -63,7 +65,7 @@ class TextEncoder(nn.Module):
         tokenizer: turns texts into ids.
         width: D of `tokens` and `pooled`.
         positions: longest sequence that the encoder takes.
-        capabilities: `joint` where `embed`, `joint` and `pool` are there.
+        capabilities: `joint` where `embed`, `joint` and `pool` are there; `attentions` where that is.
     """
 
     modality: ClassVar[str] = "text"
@@ -104,6 +106,11 @@ class TextEncoder(nn.Module):
         """The encoder's own pooler on the first token: (B, S, D) -> (B, D)."""
         raise NotImplementedError
 
+    def attentions(self) -> AbstractContextManager[list[Tensor]]:
+        """Inside, a pass of the transformer appends the attention probabilities of each layer, (B, heads, S, S), lowest
+        first. What the pass gives stays the same."""
+        raise NotImplementedError
+
     def features(self) -> list[Feature]:
         """What this encoder gives."""
         return [Feature("text.tokens", self.width), Feature("text.pooled", self.width)]
@@ -131,6 +138,18 @@ class Fusion(nn.Module):
     def forward(self, model: Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """From the needed features (`text.ids` comes with `text.mask`) to {"joint.cls": (B, D), ...}."""
         raise NotImplementedError
+
+    def places(self, model: Model, columns: int) -> JointPlaces | None:
+        """Where the one joint sequence of `forward` holds the image and a text, for pictures of who attends to whom.
+
+        Args:
+            model: that it is part of.
+            columns: T, of a text of this length alone ([CLS] and [SEP] included).
+
+        Returns:
+            None where there is no joint sequence, or the image in it has no grid.
+        """
+        return None
 
     def features(self) -> list[Feature]:
         """What this fusion gives."""

@@ -83,6 +83,18 @@ class MedViLL(medvl.Fusion):
         allow = medvl.scheme_mask(self.mask, layout, training=self.training)
         return self._read(model.text, model.text.joint(joined, positions, segments, allow), layout.prefix)
 
+    def places(self, model: medvl.Model, columns: int) -> medvl.JointPlaces | None:
+        """See `medvl.Fusion.places`: all cells in a row behind [CLS], then [SEP] and the text."""
+        assert model.image is not None
+        if model.image.grid is None:
+            return None
+        cells = model.image.tokens
+        text = torch.arange(columns) + cells + 2
+        if not self.text_cls:
+            text -= 1
+            text[0] = 0
+        return medvl.JointPlaces(model.image.grid, torch.arange(cells) + 1, text)
+
     def draw(self, tokens: int, device: torch.device) -> Tensor:
         """(N,) int64, the numbers of the image tokens that are read, ascending."""
         if not self.training or self.sampled is None:
