@@ -21,12 +21,12 @@ from medvl.engine.assemble import (
     build_views,
     data_spec,
 )
+from medvl.engine.check_evaluators import check_evaluators, pair_notes
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
 from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, nearest
-from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
 from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
@@ -95,7 +95,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     evaluators = build_evaluators(stage, data)
-    _check_evaluators(stage, data, objective, evaluators)
+    check_evaluators(stage, data, objective, evaluators)
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
     batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
@@ -109,6 +109,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
+    notes += pair_notes(stage, dataset, objective, evaluators)
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
@@ -206,25 +207,6 @@ def _check_fields(
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
         raise ConfigError(problems)
-
-
-def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
-    known = ["val/loss"]
-    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
-        missing = [name for name in evaluator.wants if name not in objective.predicts]
-        if missing:
-            raise ConfigError(
-                f"{component.place}: evaluator '{component.name}' wants {', '.join(missing)}, and objective "
-                f"'{stage.objective.name}' predicts {', '.join(objective.predicts) or 'nothing'}"
-            )
-        if "labels" in evaluator.reads and not data.labels:
-            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
-        known += [f"val/{name}" for name in evaluator.metrics()]
-    if stage.stop is not None and stage.stop.metric not in known:
-        raise ConfigError(
-            f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
-            f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
-        )
 
 
 def _dry_run(stage: Stage, model: Model, objective: Objective, batch: Batch) -> None:

@@ -13,6 +13,7 @@ from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Model
 from medvl.objectives.base import Objective
+from medvl.objectives.total import take_term, terms_of
 
 
 def check_slot_starts(
@@ -57,11 +58,22 @@ def check_objective_start(stage: Stage, objective: Objective, earlier: dict[str,
         ConfigError: it is not, or does not.
     """
     component = stage.objective
-    if component.init is None or component.init in refused:
+    if component.init is None:
         return
-    if component.init not in earlier:
-        raise ConfigError(_no_such_stage(component, component.init, earlier))
-    differing = _first_difference(earlier[component.init].objective, shapes_of(objective.inherits()))
+    parent, _, term = component.init.partition(".")
+    if parent in refused:
+        return
+    if parent not in earlier:
+        raise ConfigError(_no_such_stage(component, parent, earlier))
+    given = earlier[parent].objective
+    if term:
+        given, terms = take_term(given, term), terms_of(given)
+        if not given:
+            raise ConfigError(
+                f"{component.place}.init: the objective of stage '{parent}' has no term '{term}' with weights."
+                f"{nearest(term, terms)} its terms: {', '.join(terms) or 'none'}"
+            )
+    differing = _first_difference(given, shapes_of(objective.inherits()))
     if differing:
         raise ConfigError(
             f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "

@@ -15,6 +15,7 @@ from medvl.models.base import Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
 from medvl.objectives.base import Objective
+from medvl.objectives.total import take_term
 from medvl.runs.folder import EXPORTS, OBJECTIVE, TOKENIZER
 
 
@@ -22,7 +23,9 @@ def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
     named = {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
-    return sorted(named | ({stage.objective.init} if stage.objective.init is not None else set()))
+    if stage.objective.init is not None:
+        named.add(stage.objective.init.partition(".")[0])
+    return sorted(named)
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
@@ -69,8 +72,12 @@ def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]
     init = plan.stage.objective.init
     if init is None:
         return []
-    state = read_weights(parents[init] / EXPORTS / OBJECTIVE)
-    return [load_weights(objective.inherits(), state, source=f"{init}'s objective", expected=1.0)]
+    parent, _, term = init.partition(".")
+    state = read_weights(parents[parent] / EXPORTS / OBJECTIVE)
+    source = f"{parent}'s objective"
+    if term:
+        state, source = take_term(state, term), f"{source}, term {term}"
+    return [load_weights(objective.inherits(), state, source=source, expected=1.0)]
 
 
 def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage) -> list[Path]:

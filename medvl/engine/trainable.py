@@ -31,3 +31,11 @@ class Trainable(nn.Module):
     def predict(self, batch: Batch) -> dict[str, Tensor]:
         """What evaluators read."""
         return self.objective.predict(self.model, batch)
+
+    def halves(self, batch: Batch) -> dict[str, Tensor]:
+        """What is computed once a case whose image and text are scored with others."""
+        return self.objective.halves(self.model, batch)
+
+    def score_pairs(self, halves: dict[str, Tensor]) -> Tensor:
+        """(P,) float32, how well the images and texts of these rows go together."""
+        return self.objective.score_pairs(self.model, halves)

@@ -10,9 +10,11 @@ import torch
 
 from medvl.data.feed import Feeder
 from medvl.engine.assemble import build_evaluators
+from medvl.engine.check_evaluators import validates
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
+from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.record import StageRecord
 from medvl.engine.schedules import Horizon
@@ -101,13 +103,21 @@ def _validator(context: StageContext, trainable: Trainable, data: StageData) -> 
     if "val" not in data.splits:
         return None
     feeder = context.feeder(data.cases(data.splits["val"]))
-    evaluators = build_evaluators(context.stage, data.spec)
+    objective = trainable.objective
+    evaluators = [
+        evaluator
+        for evaluator in build_evaluators(context.stage, data.spec)
+        if validates(context.stage, evaluator, objective)
+    ]
+    outputs = any(evaluator.takes(objective.predicts) for evaluator in evaluators)
 
     def validate() -> dict[str, float]:
-        predicted = predict(context.fabric, trainable, feeder, outputs=bool(evaluators), losses=True)
+        predicted = predict(context.fabric, trainable, feeder, outputs=outputs, losses=True)
         metrics = {"loss": float(predicted["loss"].mean())}
+        cases = cases_of(data, "val", predicted)
         for evaluator in evaluators:
-            metrics |= evaluator.evaluate(cases_of(data, "val", predicted), intervals=False).metrics
+            given = with_pairs(context, trainable, data, evaluator, cases, "val")
+            metrics |= evaluator.evaluate(given, intervals=False).metrics
         return {f"val/{name}": value for name, value in metrics.items()}
 
     return validate

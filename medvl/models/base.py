@@ -219,15 +219,15 @@ class Model(nn.Module):
     def forward(self, batch: Batch, needs: Iterable[str]) -> dict[str, Tensor]:
         """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`.
 
-        A feature of the image that the batch brings along (`batch["image.pooled"]`) is taken from there.
+        An encoder's feature that the batch brings along (`batch["image.pooled"]`) is taken from there.
         """
         needs = tuple(needs)
         asked = self.expand(needs)
-        found: dict[str, Tensor] = {name: batch[name] for name in asked if slot_of(name) == "image" and name in batch}
+        found: dict[str, Tensor] = {name: batch[name] for name in asked if name in batch}
         image = {name for name in asked - found.keys() if slot_of(name) == "image"}
         if image:
             found |= self._encode("image", image, batch["image"])
-        text = {name for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
+        text = {name for name in asked - found.keys() if slot_of(name) == "text" and name != TEXT_IDS}
         if text:
             found |= self._encode("text", text, batch["text.ids"], batch["text.mask"])
         if TEXT_IDS in asked:

@@ -27,6 +27,8 @@ class Objective(nn.Module):
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
             What it loses beside, case by case, stands in `alone`.
         aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
+        scores_pairs: it says of an image and a text whether they belong together: `score_pairs` is there, and `halves`
+            where the features that the fusion reads are not all that is computed once a case.
         trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
         own_texts: it feeds the text encoder itself (prompts); the cases need none.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
@@ -40,6 +42,7 @@ class Objective(nn.Module):
     predicts: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[bool] = False
     aligns: ClassVar[bool] = False
+    scores_pairs: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     own_texts: ClassVar[bool] = False
 
@@ -70,6 +73,18 @@ class Objective(nn.Module):
         """Of an objective that aligns: (B, D) unit vectors of the texts, in the space that images share."""
         raise NotImplementedError
 
+    def halves(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of an objective that scores pairs: what is computed once a case, (B, ...) each, whatever it is paired with.
+
+        Names begin with `image.` or `text.`. By default what encoders give to the fusion; `text.ids`, `text.mask` and
+        `text.tokens` are as long as the longest text of the batch.
+        """
+        return model(batch, model.expand(self.needs))
+
+    def score_pairs(self, model: Model, halves: dict[str, Tensor]) -> Tensor:
+        """(P,) float32, larger where image and text rather belong together; row i of every half makes pair i."""
+        raise NotImplementedError
+
     def before_step(self, model: Model) -> None:
         """Once before an optimiser step's first micro-batch, e.g. the momentum move of a key encoder."""
 
@@ -81,7 +96,8 @@ class Objective(nn.Module):
         raise NotImplementedError
 
     def inherits(self) -> nn.Module:
-        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        """What `init: STAGE` (or `STAGE.TERM`) fills with the weights of that stage's objective: all of this one, for
+        most."""
         return self
 
     def exports(self, model: Model) -> dict[str, nn.Module]:

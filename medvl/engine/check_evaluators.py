@@ -1,0 +1,73 @@
+"""Whether a stage's evaluators can be given what they take, and what scoring pairs for them will cost."""
+
+from __future__ import annotations
+
+from medvl.config.experiment import Stage
+from medvl.contract import DataSpec
+from medvl.data.dataset import Dataset
+from medvl.errors import ConfigError, nearest
+from medvl.evaluate.base import PAIR_SCORES, Evaluator
+from medvl.objectives.base import Objective
+
+
+def outputs_of(objective: Objective) -> tuple[str, ...]:
+    """What evaluators can have of an objective."""
+    return (*objective.predicts, *((PAIR_SCORES,) if objective.scores_pairs else ()))
+
+
+def takes_pairs(evaluator: Evaluator, objective: Objective) -> bool:
+    """Whether this evaluator is given the scores of pairs."""
+    return PAIR_SCORES in (evaluator.takes(outputs_of(objective)) or ())
+
+
+def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
+    """Outputs, labels, and the metric that the stage stops by.
+
+    Raises:
+        ConfigError: an evaluator lacks something, or no evaluator gives that metric.
+    """
+    given, known = outputs_of(objective), ["val/loss"]
+    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
+        if evaluator.takes(given) is None:
+            wanted = " or ".join(", ".join(each) for each in (evaluator.wants, evaluator.instead) if each)
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' wants {wanted}, and objective "
+                f"'{stage.objective.name}' predicts {', '.join(given) or 'nothing'}"
+            )
+        if "labels" in evaluator.reads and not data.labels:
+            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
+        known += [f"val/{name}" for name in evaluator.metrics()]
+    if stage.stop is not None and stage.stop.metric not in known:
+        raise ConfigError(
+            f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
+            f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
+        )
+
+
+def validates(stage: Stage, evaluator: Evaluator, objective: Objective) -> bool:
+    """Whether an evaluator measures at validations, too.
+
+    One that takes the scores of pairs does so only where the stage stops by what it measures: all pairs of a split
+    cost many times what its cases do.
+    """
+    if not takes_pairs(evaluator, objective):
+        return True
+    return stage.stop is not None and stage.stop.metric.removeprefix("val/") in evaluator.metrics()
+
+
+def pair_notes(stage: Stage, dataset: Dataset, objective: Objective, evaluators: list[Evaluator]) -> list[str]:
+    """How many passes of the fusion the pairs will take, as far as the number of cases is known without the data."""
+    notes = []
+    known = {**dataset.official, **stage.selection.expected(dataset.expectations)}
+    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
+        if not takes_pairs(evaluator, objective):
+            continue
+        cases = known.get(evaluator.split)
+        if cases:
+            count, size = evaluator.pools_of(cases).shape
+            pools = "one pool" if count == 1 else f"{count} pools"
+            how = f"{count * size**2:,} pairs of {cases:,} cases, {pools} of {size}"
+        else:
+            how = "every image of a pool with every text of it"
+        notes.append(f"{component.name} on {evaluator.split} scores {how}: a pass of the fusion for each pair")
+    return notes
