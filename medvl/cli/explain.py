@@ -10,8 +10,8 @@ import click
 
 @click.command(
     help="One page, with pictures, of what a finished stage of RUN (runs/NAME, or runs/NAME/STAGE-HASH) looks at and "
-    "writes: attention of words over the image, generated reports, retrieved cases, predictions; what the run can do.\n\n"
-    "The page holds radiographs and report text."
+    "writes: attention of words over the image, generated reports, retrieved cases, predicted findings. What the stage "
+    "cannot do is left out.\n\nThe page holds radiographs and report text."
 )
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--stage", help="Which stage of the run; the newest finished one where left out.")
@@ -25,7 +25,7 @@ import click
 @click.option("--head", type=click.IntRange(1), help="Which head's; the mean of all where left out.")
 @click.option("--rollout", is_flag=True, help="Attention through all layers up to that one.")
 @click.option("--out", type=click.Path(path_type=Path),
-              help="Folder for the page and the pictures; figures/explain-SPLIT in the stage's where left out.")  # fmt: skip
+              help="Folder of page and pictures; figures/explain-SPLIT of the stage where left out.")  # fmt: skip
 def command(
     run: Path,
     stage: str | None,

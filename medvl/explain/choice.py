@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -56,7 +58,7 @@ def with_word(texts: Texts, rows: np.ndarray, word: str) -> np.ndarray:
     Raises:
         DataError: there is none.
     """
-    pattern = rf"(^|\W){_quoted(word)}(\W|$)"
+    pattern = rf"(^|\W){re.escape(word)}(\W|$)"
     parts = [rows[start : start + ROWS] for start in range(0, len(rows), ROWS)]
     found = [part[_matches(texts.read(part), pattern)] for part in parts]
     kept = np.concatenate(found)
@@ -67,8 +69,3 @@ def with_word(texts: Texts, rows: np.ndarray, word: str) -> np.ndarray:
 
 def _matches(texts: pa.Array, pattern: str) -> np.ndarray:
     return np.asarray(pc.match_substring_regex(texts, pattern, ignore_case=True))
-
-
-def _quoted(word: str) -> str:
-    """The word as a pattern of RE2, which knows \\Q and \\E."""
-    return rf"\Q{word}\E"

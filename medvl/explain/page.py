@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import html
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 from string import Template
+from typing import BinaryIO
 from xml.etree.ElementTree import Element
 
 from medvl.explain.markup import element, spelled
@@ -42,12 +44,15 @@ def write_page(subject: Subject, folder: Path, panels: tuple[type[Panel], ...] =
             shown.append((panel, panel.show(subject)))
         else:
             left_out[panel.title] = why
-    for _, parts in shown:
-        for part in parts:
-            for name, content in part.pictures.items():
-                write_atomic(folder / name, lambda file, content=content: file.write(content))
+    pictures = {name: content for _, parts in shown for part in parts for name, content in part.pictures.items()}
+    for name, content in pictures.items():
+        write_atomic(folder / name, partial(_put, content))
     write_text_atomic(folder / PAGE, _page(subject, shown, left_out))
     return left_out
+
+
+def _put(content: bytes, file: BinaryIO) -> None:
+    file.write(content)
 
 
 def _page(subject: Subject, shown: list[tuple[Panel, list[Shown]]], left_out: dict[str, str]) -> str:

@@ -8,6 +8,7 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
+import torch
 from torch import Tensor
 
 from medvl.data.boxes import boxes_in_square
@@ -154,6 +155,7 @@ class Subject:
         with closing(self.feeder(np.array([row])).once()) as batches:
             return next(batches)
 
+    @torch.no_grad()
     def predict(self, rows: np.ndarray, name: str) -> list[Tensor]:
         """The objective's output of that name of each row."""
         with closing(self.feeder(rows).once()) as batches:
@@ -193,7 +195,9 @@ class Subject:
         rows, asked = self._rows, self.asked
         if asked.cases:
             return rows[named(self._data.pseudonyms(IMAGE, rows), asked.cases, asked.split)]
-        if asked.word is not None and self._texts is not None:
+        if asked.word is not None:
+            if self._texts is None:
+                raise DataError(f"--word {asked.word}: stage '{self.trained.stage.name}' has no text. do: leave it out")
             rows = with_word(self._texts, rows, asked.word)
         return rows[varied(self._data.label_values(rows), asked.count)]
 

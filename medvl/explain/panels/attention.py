@@ -29,8 +29,8 @@ class Attention(Panel):
 
     title: ClassVar[str] = "Attention of words over the image"
     about: ClassVar[str] = (
-        "Choose a word (arrow keys go through them). Bright is where it looks most, each word on a scale of its own; the "
-        "line below says how much of its attention is on the image at all. Boxes are the data's, not the model's. "
+        "Choose a word (arrow keys go through them). Bright is where it looks most, each word on a scale of its own; "
+        "the line below says how much of its attention is on the image at all. Boxes are the data's, not the model's. "
         "Attention shows what a layer reads, not what a decision rests on."
     )
 
@@ -103,7 +103,7 @@ def _picture(case: Case, words: list[Word], maps: np.ndarray, places: list[int])
     from PIL import Image
 
     shown = np.asarray(Image.fromarray(case.pixels).resize((FIGURE_SIDE, FIGURE_SIDE), Image.Resampling.BICUBIC))
-    figure = Figure(figsize=(2.6 * (len(places) + 1), 2.95), dpi=130, layout="constrained")
+    figure = Figure(figsize=(2.6 * (len(places) + 1), 2.95), dpi=100, layout="constrained")
     axes = figure.subplots(1, len(places) + 1, squeeze=False)[0]
     axes[0].imshow(shown, cmap="gray", vmin=0, vmax=255)
     titles = [", ".join(case.positives) or "no finding"]

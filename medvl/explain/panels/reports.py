@@ -5,8 +5,6 @@ from __future__ import annotations
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
-import torch
-
 from medvl.errors import PackageMissing
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
@@ -45,9 +43,8 @@ class WrittenReports(Panel):
         text = subject.trainable.model.text
         assert text is not None  # what writes has a vocabulary
         labeler: Labeler = subject.trained.plugins.registry.get("labeler", LABELER).load()()
-        with torch.no_grad():
-            rows = subject.predict(subject.rows, "report")
-        written = [text.tokenizer.decode(row.long()[None].numpy())[0] for row in rows]
+        ids = subject.predict(subject.rows, "report")  # (L,) each
+        written = [text.tokenizer.decode(row.long()[None].numpy())[0] for row in ids]
         return [
             Shown(_compared(labeler, report, case.text)) for report, case in zip(written, subject.cases, strict=True)
         ]

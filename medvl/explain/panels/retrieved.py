@@ -36,13 +36,15 @@ class RetrievedCases(Panel):
             return "its objective compares no images with texts"
         if not subject.has_texts:
             return "the data gives the stage no text"
-        return None if len(subject.pool) > 1 else "the split has a single case"
+        if not subject.cases[0].labels:
+            return "the data has no labels that would tell right from wrong"
+        return None
 
     def show(self, subject: Subject) -> list[Shown]:
         """Reports for the image, then images for the report."""
         pool = subject.pool
         scores = _scores(subject, np.array([case.row for case in pool]))  # (n, n) image i with text j
-        codes = label_sets(np.array([list(case.labels.values()) for case in pool], float).reshape(len(pool), -1))
+        codes = label_sets(np.array([list(case.labels.values()) for case in pool]))
         return [
             Shown(
                 element(
