@@ -1,5 +1,6 @@
 """Panels with stand-ins for what an objective gives."""
 
+import dataclasses
 from types import SimpleNamespace
 
 import numpy as np
@@ -7,12 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from medvl.evaluate.pools import DIRECTIONS
 from medvl.explain.markup import spelled
 from medvl.explain.panels.attention import Attention
 from medvl.explain.panels.predictions import PredictedFindings
 from medvl.explain.panels.reports import WrittenReports
 from medvl.explain.panels.retrieved import RetrievedCases
 from medvl.objectives.base import Objective
+from medvl.runs.listing import write_listing
 
 
 def rows(panel, subject, number=0) -> str:
@@ -128,10 +131,37 @@ def test_pairs_are_scored_where_there_is_no_common_space(subject):
 def test_the_best_pair_comes_first(subject, monkeypatch):
     order = np.arange(len(subject.pool))
     monkeypatch.setattr(
-        "medvl.explain.panels.retrieved._scores", lambda subject, rows: -abs(order[:, None] - order[None]).astype(float)
+        "medvl.explain.candidates.scores_of", lambda subject, rows: -abs(order[:, None] - order[None]).astype(float)
     )
     first = rows(RetrievedCases, subject).split("<li ")[1]
     assert "its own" in first
+
+
+def test_what_the_evaluation_listed_is_shown_as_it_stands(subject, tmp_path):
+    one, other = (case.row for case in subject.cases)
+    pool = [case.row for case in subject.pool]
+    lines = [
+        (way, 0, query, rank, candidate, 9.5 - rank, candidate != other)
+        for way in DIRECTIONS
+        for query in (one, other, pool[5])
+        for rank, candidate in ((2, other), (1, pool[7]))
+    ]
+    columns = ("direction", "pool", "query", "rank", "candidate", "score", "right")
+    write_listing(
+        tmp_path / "retrieved-test.parquet",
+        {name: np.array(column) for name, column in zip(columns, zip(*lines, strict=True), strict=True)},
+    )
+    subject.trained = dataclasses.replace(subject.trained, folder=tmp_path)
+    items = rows(RetrievedCases, subject, 1).split("<li ")[1:]
+    assert len(items) == 4
+    assert "✓ right · 8.50<" in items[0] and subject.pool[7].text in items[0]
+    assert "✗ wrong · 7.50 · its own" in items[1] and subject.cases[1].text in items[1]
+
+
+def test_a_list_without_the_case_is_not_used(subject, tmp_path):
+    write_listing(tmp_path / "retrieved-test.parquet", {"query": np.array([-1])})
+    subject.trained = dataclasses.replace(subject.trained, folder=tmp_path)
+    assert rows(RetrievedCases, subject).count("<li ") == 10
 
 
 @pytest.mark.parametrize("panel", [Attention, RetrievedCases])
