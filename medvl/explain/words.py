@@ -33,9 +33,9 @@ def words_of(text: str, tokenizer: Tokenizer) -> list[Word]:
 
 
 def telling(words: list[Word], case: Case, shares: list[float], asked: str | None, most: int) -> list[int]:
-    """Places of the words to show first: the one asked for, words that name the case's findings, then those that look
-    at the image most; each word once."""
-    names = {name.lower() for finding in case.positives for name in finding.split()}
+    """Places of the words to show first, each once: the one asked for, then words that name the case's findings
+    (`effusion` of Pleural Effusion), then those that look at the image most."""
+    names = {finding.lower().split()[-1] for finding in case.positives}
     named = [place for place, word in enumerate(words) if word.text.lower() in names]
     wanted = [place for place, word in enumerate(words) if asked is not None and word.text.lower() == asked.lower()]
     letters = [place for place, word in enumerate(words) if len(word.text) > 3 and word.text.isalpha()]

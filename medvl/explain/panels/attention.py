@@ -13,7 +13,7 @@ from matplotlib.patches import Rectangle
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.pictures import blended, heat_uri
-from medvl.explain.radiograph import radiograph
+from medvl.explain.radiograph import BOX_COLOUR, radiograph
 from medvl.explain.subject import Case, Subject
 from medvl.explain.word_maps import column_maps
 from medvl.explain.words import Word, telling, words_of
@@ -21,7 +21,6 @@ from medvl.runs.curves import INK
 
 FIGURE_WORDS = 4
 FIGURE_SIDE = 512  # pixels of a radiograph in the picture
-BOX_COLOUR = "#39c6e0"
 
 
 class Attention(Panel):
