@@ -18,6 +18,7 @@ _PUBLIC = {
     "Feature": "medvl.contract",
     "DataSpec": "medvl.contract",
     "Layout": "medvl.models.masks.layout",
+    "JointPlaces": "medvl.models.places",
     "Dataset": "medvl.data.dataset",
     "View": "medvl.data.view",
     "SampleRandom": "medvl.data.random",
@@ -76,6 +77,7 @@ if TYPE_CHECKING:
     from medvl.models.distributed import world as world
     from medvl.models.masks.attention import scheme_mask as scheme_mask
     from medvl.models.masks.layout import Layout as Layout
+    from medvl.models.places import JointPlaces as JointPlaces
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.models.writing.hidden import HiddenWriting as HiddenWriting

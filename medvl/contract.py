@@ -28,6 +28,7 @@ CAPABILITIES = {
     "grid": "image tokens have a height and a width",
     "masked_tokens": "encodes only the kept patches",
     "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
+    "attentions": "a text encoder that shows the attention probabilities of its layers",
     "mask_scheme": "a fusion that accepts an attention-mask scheme",
     "generate": "a fusion that writes text, word by word",
 }

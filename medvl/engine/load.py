@@ -8,11 +8,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from medvl.config.experiment import Stage
-from medvl.config.resolve import plugin_requests, resolve
+from medvl.config.component import Component
+from medvl.config.experiment import Experiment, Stage
+from medvl.config.resolve import plugin_requests, resolve, resolve_data
 from medvl.config.source import Tree, read_yaml
 from medvl.data.answers import AnswerClasses
 from medvl.data.images import prepare_image
+from medvl.data.selection import Selection
 from medvl.data.view import View
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
 from medvl.engine.check import check_stage
@@ -33,6 +35,7 @@ class TrainedStage:
     Attributes:
         folder: of the stage.
         tree, plugins: what its configuration was resolved from.
+        experiment: with this stage alone.
         labels: the findings of its data.
         answers: the classes of its answers, where its cases are questions.
     """
@@ -40,27 +43,32 @@ class TrainedStage:
     folder: Path
     tree: Tree
     plugins: Plugins
+    experiment: Experiment
     plan: Plan
     trainable: Trainable
     labels: tuple[str, ...]
     answers: tuple[str, ...]
 
     @classmethod
-    def load(cls, run: Path) -> TrainedStage:
-        """The stage of a stage folder, or of a run's newest finished stage that predicts.
+    def load(cls, run: Path, name: str | None = None, *, predicts: bool = True) -> TrainedStage:
+        """The stage of a stage folder, or a run's newest finished one.
+
+        Args:
+            run, name, predicts: which stage, see `medvl.runs.folder.find_stage`.
 
         Raises:
             DataError: no finished stage there.
             CheckpointError: its weights are damaged.
         """
-        folder = find_stage(run)
+        folder = find_stage(run, name, predicts=predicts)
         tree = read_yaml(folder / CONFIG)
         for stage_values in tree.values["stages"].values():
             for component in (*stage_values["model"].values(), stage_values["objective"]):
                 component.pop("init", None)  # all weights come from the checkpoint
         files, required = plugin_requests(tree)
         plugins = Plugins(files, required)
-        stage = next(iter(resolve(tree, plugins).stages.values()))
+        experiment = resolve(tree, plugins)
+        stage = next(iter(experiment.stages.values()))
         plan = check_stage(stage, {})
         data = data_spec(stage, build_dataset(stage))
         if plan.reads_answers:
@@ -70,12 +78,21 @@ class TrainedStage:
         trainable = Trainable(model, build_objective(stage, model, data))
         weights = folder / BEST if (folder / BEST).is_file() else folder / LAST
         trainable.load_state_dict(read_checkpoint(weights)["trainable"])
-        return cls(folder, tree, plugins, plan, trainable.eval(), tuple(data.labels), data.answers)
+        return cls(folder, tree, plugins, experiment, plan, trainable.eval(), tuple(data.labels), data.answers)
 
     @property
     def stage(self) -> Stage:
         """The stage's resolved configuration."""
         return self.plan.stage
+
+    def data(self) -> tuple[Component, Selection]:
+        """What the stage learned from; with labels where it learned without, for pictures show them."""
+        own = dict(self.tree.values["stages"][self.stage.name]["data"])
+        if own.get("labels") in ("none", {"policy": "none"}):
+            own.pop("labels")
+        tree = Tree({"stages": {self.stage.name: {"data": own}}})
+        tree.history[()] = self.tree.history[()]
+        return resolve_data(tree, self.plugins, ("stages", self.stage.name, "data"))
 
     def view(self) -> View | None:
         """The first view that the objective reads, without its randomness; None where it looks at no image."""

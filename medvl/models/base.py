@@ -13,10 +13,12 @@ from medvl.errors import ConfigError
 from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
     from medvl.models.joint_cache import JointCache
     from medvl.models.masks.attention import Scheme, SchemeMask
+    from medvl.models.places import JointPlaces
     from medvl.models.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
@@ -64,7 +66,7 @@ class TextEncoder(nn.Module):
         tokenizer: turns texts into ids.
         width: D of `tokens` and `pooled`.
         positions: longest sequence that the encoder takes.
-        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there.
+        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there; `attentions` where that is.
     """
 
     modality: ClassVar[str] = "text"
@@ -114,6 +116,11 @@ class TextEncoder(nn.Module):
 
     def pool(self, tokens: Tensor) -> Tensor:
         """The encoder's own pooler on the first token: (B, S, D) -> (B, D)."""
+        raise NotImplementedError
+
+    def attentions(self) -> AbstractContextManager[list[Tensor]]:
+        """Inside, a pass of the transformer appends the attention probabilities of each layer, (B, heads, S, S), lowest
+        first. What the pass gives stays the same."""
         raise NotImplementedError
 
     def features(self) -> list[Feature]:
@@ -202,6 +209,18 @@ class Fusion(nn.Module):
         state = self.begin(model, features | {"text.ids": ids[:, :1]}, ids.shape[1] - 2)
         words = [None, *ids[:, 1:-1].unbind(1)]
         return torch.stack([self.step(model, state, word) for word in words], 1)
+
+    def places(self, model: Model, columns: int) -> JointPlaces | None:
+        """Where the one joint sequence of `forward` holds the image and a text, for pictures of who attends to whom.
+
+        Args:
+            model: that it is part of.
+            columns: T, of a text of this length alone ([CLS] and [SEP] included).
+
+        Returns:
+            None where there is no joint sequence, or the image in it has no grid.
+        """
+        return None
 
     def features(self) -> list[Feature]:
         """What this fusion gives."""

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from medvl.errors import ConfigError, WeightsError
-from medvl.models import flex, hugging_face, packing
+from medvl.models import attentions, flex, hugging_face, packing
 from medvl.models.base import TextEncoder
 from medvl.models.joint_cache import JointCache
 from medvl.models.masks.attention import SchemeMask, as_attention_mask
@@ -104,11 +105,13 @@ class BertEncoder(TextEncoder):
         self.width = config.hidden_size
         self.positions = hugging_face.positions(self.transformer)
         self.pooling = pool
-        self.capabilities = frozenset({"joint"} if hugging_face.takes_embeddings(self.transformer) else ())
+        self.capabilities = frozenset(
+            {"joint", "attentions"} if hugging_face.takes_embeddings(self.transformer) else ()
+        )
         self._check(model or "a random BERT", attention)
         if attention == "flex":
             flex.enable(self.transformer)
-        self.attention = attention
+        self.attention: Literal["sdpa", "flex"] = attention
         self._freeze(frozen_layers)
         self.coverage = self._load(model or weights, weights, prefix, expected)
 
@@ -154,6 +157,16 @@ class BertEncoder(TextEncoder):
         ):
             return allow.blocks()
         return as_attention_mask(allow)
+
+    @contextmanager
+    def attentions(self) -> Iterator[list[Tensor]]:
+        """See `TextEncoder.attentions`: inside, joint sequences attend with dense masks whatever `attention` says."""
+        before, self.attention = self.attention, "sdpa"
+        try:
+            with attentions.watched(self.transformer) as maps:
+                yield maps
+        finally:
+            self.attention = before
 
     def pool(self, tokens: Tensor) -> Tensor:
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""

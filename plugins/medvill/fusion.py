@@ -117,6 +117,18 @@ class MedViLL(medvl.Fusion):
         embeddings = torch.cat([ends[:, :1], image, ends[:, 1:]], 1)
         return medvl.Prefix(embeddings, *self._places(medvl.Layout(embeddings.shape[1], 0, cls[:, 0] * 0), drawn))
 
+    def places(self, model: medvl.Model, columns: int) -> medvl.JointPlaces | None:
+        """See `medvl.Fusion.places`: all cells in a row behind [CLS], then [SEP] and the text."""
+        assert model.image is not None
+        if model.image.grid is None:
+            return None
+        cells = model.image.tokens
+        text = torch.arange(columns) + cells + 2
+        if not self.text_cls:
+            text -= 1
+            text[0] = 0
+        return medvl.JointPlaces(model.image.grid, torch.arange(cells) + 1, text)
+
     def draw(self, tokens: int, device: torch.device) -> Tensor:
         """(N,) int64, the numbers of the image tokens that are read, ascending."""
         if not self.training or self.sampled is None:

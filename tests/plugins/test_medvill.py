@@ -17,6 +17,7 @@ from medvl.models.weights import load_weights
 from medvl.objectives.masked_language import MaskedLanguageModelling
 from medvl.objectives.report_matching import ReportMatching
 from tests.golden_fixtures import golden
+from tests.plugins.joint_places import check_places
 from tests.plugins.test_mmbt import Trunk, batch_of, ours, write_tokenizer
 
 NAMES = {
@@ -241,3 +242,11 @@ def test_builds_and_runs_on_the_meta_device(preset):
         found = model(batch, model.fusion.gives)
     assert found["joint.tokens"].shape == (2, 3 + 2 + 8, 32)
     assert found["joint.text"].shape == (2, 9, 32)
+
+
+@pytest.mark.parametrize("mask", [bar, NonCrossing()])
+def test_places_are_where_cells_and_words_stand(mask):
+    model = small(mask=mask, preset="released", sampled=2)  # a drawing is for training
+    check_places(model)
+    model.image.grid = None
+    assert model.fusion.places(model, 6) is None
