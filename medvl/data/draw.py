@@ -131,7 +131,7 @@ def rows_of(
     if len(rows) == 0:
         counts = ", ".join(f"{name} {number}" for name, number in _counts(splits).items())
         raise DataError(
-            f"split '{split}' has no readable case (in all: {counts}). "
+            f"split '{split}' has no readable case (cases: {counts}). "
             "do: choose another split, change the shares in `splits`, widen `only`, or add patients"
         )
     return rows
