@@ -101,11 +101,12 @@ class TrainedStage:
 
 @dataclass
 class Predictor:
-    """Probabilities of findings for image files, with the weights that a stage selected.
+    """Probabilities of findings for image files, or their reports, with the weights that a stage selected.
 
     Attributes:
         labels: what the columns of `probabilities` are.
         reads_text: whether the model reads text beside the image.
+        writes: whether it writes reports, and predicts no findings.
     """
 
     stage: Stage
@@ -114,22 +115,27 @@ class Predictor:
     labels: tuple[str, ...]
     source: int
     reads_text: bool
+    writes: bool
 
     @classmethod
     def load(cls, run: Path) -> Predictor:
         """The predictor of a stage folder, or of a run's newest finished stage.
 
         Raises:
-            DataError: no finished stage there, or one that predicts no findings.
+            DataError: no finished stage there, or one that neither predicts findings nor writes reports.
             CheckpointError: its weights are damaged.
         """
         trained = TrainedStage.load(run)
         stage, plan = trained.stage, trained.plan
-        if "logits" not in trained.trainable.objective.predicts:
+        predicts = trained.trainable.objective.predicts
+        writes = "report" in predicts and "logits" not in predicts
+        if not writes and "logits" not in predicts:
             raise DataError(
-                f"stage '{stage.name}' in {trained.folder} predicts no findings. give the folder of a stage that does"
+                f"stage '{stage.name}' in {trained.folder} predicts no findings and writes no reports. give the folder "
+                "of a stage that does"
             )
-        return cls(stage, trained.trainable, trained.view(), trained.labels, plan.source, plan.reads_text)
+        reads_text = plan.reads_text and not writes
+        return cls(stage, trained.trainable, trained.view(), trained.labels, plan.source, reads_text, writes)
 
     @torch.no_grad()
     def probabilities(self, images: list[Path], text: str) -> np.ndarray:
@@ -138,6 +144,20 @@ class Predictor:
         Raises:
             DataError: an image that cannot be read.
         """
+        return self.trainable.predict(self._batch(images, text), ("logits",))["logits"].sigmoid().numpy()
+
+    @torch.no_grad()
+    def reports(self, images: list[Path]) -> list[str]:
+        """A written report for each image.
+
+        Raises:
+            DataError: an image that cannot be read.
+        """
+        text = self.trainable.model.text
+        assert text is not None, "what writes has words"
+        return text.tokenizer.decode(self.trainable.predict(self._batch(images, ""), ("report",))["report"].numpy())
+
+    def _batch(self, images: list[Path], text: str) -> Batch:
         batch: Batch = {}
         if self.view is not None:
             fit, decode = self.stage.selection.fit, self.stage.selection.decode
@@ -148,4 +168,4 @@ class Predictor:
             ids, _ = text_encoder.tokenizer.encode([text])
             batch["text.ids"] = torch.from_numpy(ids).long().expand(len(images), -1)
             batch["text.mask"] = torch.ones_like(batch["text.ids"], dtype=torch.bool)
-        return self.trainable.predict(batch)["logits"].sigmoid().numpy()
+        return batch

@@ -1,11 +1,15 @@
 """Pre-training, then writing: heads start from a term, and what is dear is computed where someone reads it."""
 
 import copy
+import json
 
 import pytest
 import torch
+from click.testing import CliRunner
+from PIL import Image
 from safetensors.torch import load_file
 
+from medvl.cli.predict import command
 from medvl.engine.check import check_experiment
 from medvl.errors import ConfigError
 from medvl.objectives.report_generation import ReportGeneration
@@ -80,7 +84,7 @@ def file(tmp_path, monkeypatch):
         "evaluate": [{"name": "plain_perplexity"}, {"name": "report_length"}],
     }
     values["stages"]["write"] = write
-    return small.write(tmp_path, values | {"plugins": ["medvill", "./evaluators.py"]})
+    return small.write(tmp_path, values | {"plugins": ["medvill", str(tmp_path / "evaluators.py")]})
 
 
 def test_a_stage_writes_from_where_another_ended(file, monkeypatch):
@@ -100,6 +104,19 @@ def test_a_stage_writes_from_where_another_ended(file, monkeypatch):
     assert outputs["report"].dtype.kind == "i" and outputs["report"].shape[1] == 6
     assert outputs["tokens"].dtype.kind == "i" and (outputs["log_likelihood"] < 0).all()
     assert "teacher_forced" not in outputs
+    check_new_images(stage.folder, file.parent)
+
+
+def check_new_images(stage, folder):
+    """`medvl predict` prints what the stage writes about images from elsewhere."""
+    images = [folder / "black.png", folder / "gray.png"]
+    for image, brightness in zip(images, (0, 128), strict=True):
+        Image.new("L", (80, 80), brightness).save(image)
+    told = CliRunner().invoke(command, [str(stage), *map(str, images)], catch_exceptions=False)
+    assert told.output.count("\n") == 4 and all(str(image) in told.output for image in images)
+    as_json = CliRunner().invoke(command, [str(stage), *map(str, images), "--json"], catch_exceptions=False)
+    written = [each["report"] for each in json.loads(as_json.output)]
+    assert all(report and "[" not in report and report in told.output for report in written)
 
 
 def test_heads_start_from_a_term(file):
