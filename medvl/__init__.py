@@ -24,6 +24,10 @@ _PUBLIC = {
     "ImageEncoder": "medvl.models.base",
     "TextEncoder": "medvl.models.base",
     "Fusion": "medvl.models.base",
+    "Writing": "medvl.models.base",
+    "Prefix": "medvl.models.writing.hidden",
+    "HiddenWriting": "medvl.models.writing.hidden",
+    "next_hidden_words": "medvl.models.writing.hidden",
     "Model": "medvl.models.base",
     "scheme_mask": "medvl.models.masks.attention",
     "Batch": "medvl.models.base",
@@ -66,6 +70,7 @@ if TYPE_CHECKING:
     from medvl.models.base import ImageEncoder as ImageEncoder
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
+    from medvl.models.base import Writing as Writing
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world
@@ -73,6 +78,9 @@ if TYPE_CHECKING:
     from medvl.models.masks.layout import Layout as Layout
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
+    from medvl.models.writing.hidden import HiddenWriting as HiddenWriting
+    from medvl.models.writing.hidden import Prefix as Prefix
+    from medvl.models.writing.hidden import next_hidden_words as next_hidden_words
     from medvl.objectives.base import Objective as Objective
     from medvl.registry import Registry as Registry
 

@@ -58,10 +58,13 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
     registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
     registry.register_objective("mlm", "medvl.objectives.masked_language:MaskedLanguageModelling")
+    registry.register_objective("report_generation", "medvl.objectives.report_generation:ReportGeneration")
     registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
+    registry.register_evaluator("generation", "medvl.evaluate.generation:Generation")
+    registry.register_evaluator("perplexity", "medvl.evaluate.perplexity:Perplexity")
 
     registry.register_labeler("rules", "medvl.labelers.rules:Rules")
     registry.register_labeler("table", "medvl.labelers.table:Table")

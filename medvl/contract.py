@@ -29,7 +29,7 @@ CAPABILITIES = {
     "masked_tokens": "encodes only the kept patches",
     "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
     "mask_scheme": "a fusion that accepts an attention-mask scheme",
-    "generate": "writes text",
+    "generate": "a fusion that writes text, word by word",
 }
 
 

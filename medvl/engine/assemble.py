@@ -11,7 +11,7 @@ from medvl.data.view import View
 from medvl.errors import ConfigError
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Model
-from medvl.models.tokenizer import Corpus
+from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.objectives.base import Objective
 
 
@@ -84,6 +84,11 @@ def build_objective(stage: Stage, model: Model, data: DataSpec) -> Objective:
     return stage.objective.build(model=model, data=data)
 
 
-def build_evaluators(stage: Stage, data: DataSpec) -> list[Evaluator]:
-    """The stage's evaluators, in order."""
-    return [component.build(data=data) for component in stage.evaluate]
+def build_evaluators(stage: Stage, data: DataSpec, tokenizer: Tokenizer | None) -> list[Evaluator]:
+    """The stage's evaluators, in order; the tokenizer is the text encoder's, where there is one."""
+    return [component.build(data=data, tokenizer=tokenizer) for component in stage.evaluate]
+
+
+def tokenizer_of(model: Model) -> Tokenizer | None:
+    """That of the text encoder, None where the model has none."""
+    return None if model.text is None else model.text.tokenizer

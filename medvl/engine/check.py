@@ -20,12 +20,15 @@ from medvl.engine.assemble import (
     build_objective,
     build_views,
     data_spec,
+    tokenizer_of,
 )
-from medvl.engine.check_evaluators import check_evaluators, pair_notes, takes_pairs
+from medvl.engine.cautions import cautions
+from medvl.engine.check_evaluators import check_evaluators, pair_notes
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
 from medvl.engine.plan import Plan
+from medvl.engine.wanted import takes_pairs
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Batch, Model
 from medvl.models.tokenizer import Corpus
@@ -94,8 +97,9 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
-    evaluators = build_evaluators(stage, data)
+    evaluators = build_evaluators(stage, data, tokenizer_of(model))
     check_evaluators(stage, data, objective, evaluators)
+    told = [caution for evaluator in evaluators for caution in cautions(evaluator, objective, model)]
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
     batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
@@ -109,7 +113,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
-    notes += pair_notes(stage, dataset, objective, evaluators)
+    notes += told + pair_notes(stage, dataset, objective, evaluators)
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
@@ -117,7 +121,8 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     )
     measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
-        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text,
+        judges_text=any("text" in evaluator.reads for evaluator in evaluators), reads_labels=reads_labels or measured,
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
@@ -153,11 +158,15 @@ def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, .
             if capability not in encoder.capabilities:
                 meaning = CAPABILITIES.get(capability, capability)
                 raise ConfigError(
-                    f"{who} requires '{capability}' of its {slot} encoder ({meaning}), which "
+                    f"{who} requires '{capability}' of its {_spoken(slot)} ({meaning}), which "
                     f"'{stage.slots[slot].name}' ({stage.slots[slot].place}) does not have; it has: "
                     f"{', '.join(sorted(encoder.capabilities)) or 'none'}. "
                     f"`medvl fits {slot} FILE` lists what would fit"
                 )
+
+
+def _spoken(slot: str) -> str:
+    return slot if slot == "fusion" else f"{slot} encoder"
 
 
 def _check_needs(stage: Stage, model: Model, objective: Objective) -> tuple[str, ...]:

@@ -5,19 +5,10 @@ from __future__ import annotations
 from medvl.config.experiment import Stage
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
+from medvl.engine.wanted import outputs_of, takes_pairs
 from medvl.errors import ConfigError, nearest
-from medvl.evaluate.base import PAIR_SCORES, Evaluator
+from medvl.evaluate.base import Evaluator
 from medvl.objectives.base import Objective
-
-
-def outputs_of(objective: Objective) -> tuple[str, ...]:
-    """What evaluators can have of an objective."""
-    return (*objective.predicts, *((PAIR_SCORES,) if objective.scores_pairs else ()))
-
-
-def takes_pairs(evaluator: Evaluator, objective: Objective) -> bool:
-    """Whether this evaluator is given the scores of pairs."""
-    return PAIR_SCORES in (evaluator.takes(outputs_of(objective)) or ())
 
 
 def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
@@ -34,6 +25,11 @@ def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluat
                 f"{component.place}: evaluator '{component.name}' wants {wanted}, and objective "
                 f"'{stage.objective.name}' predicts {', '.join(given) or 'nothing'}"
             )
+        if "text" in evaluator.reads and stage.selection.text is None:
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' reads the cases' texts, and the data gives none. "
+                f"do: say which section, data={{text: NAME}}. known: {', '.join(data.sections) or 'none'}"
+            )
         if "labels" in evaluator.reads and not data.labels:
             raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
         known += [f"val/{name}" for name in evaluator.metrics()]
@@ -42,20 +38,6 @@ def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluat
             f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
             f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
         )
-
-
-def validates(stage: Stage, evaluator: Evaluator, objective: Objective) -> bool:
-    """Whether an evaluator measures at validations, too.
-
-    One that takes the scores of pairs does so only where the stage stops by what it measures: all pairs of a split
-    cost many times what its cases do.
-    """
-    return not takes_pairs(evaluator, objective) or selects(stage, evaluator)
-
-
-def selects(stage: Stage, evaluator: Evaluator) -> bool:
-    """Whether the stage selects its weights by what an evaluator measures."""
-    return stage.stop is not None and stage.stop.metric.removeprefix("val/") in evaluator.metrics()
 
 
 def pair_notes(stage: Stage, dataset: Dataset, objective: Objective, evaluators: list[Evaluator]) -> list[str]:

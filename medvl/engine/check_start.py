@@ -52,7 +52,7 @@ def check_slot_starts(
 
 
 def check_objective_start(stage: Stage, objective: Objective, earlier: dict[str, Plan], refused: Sequence[str]) -> None:
-    """Whether the objective's `init` is there and fits.
+    """Whether the objective's `init`, `STAGE` or `STAGE.TERM`, is there and fits.
 
     Raises:
         ConfigError: it is not, or does not.
@@ -66,18 +66,20 @@ def check_objective_start(stage: Stage, objective: Objective, earlier: dict[str,
     if parent not in earlier:
         raise ConfigError(_no_such_stage(component, parent, earlier))
     given = earlier[parent].objective
+    terms = terms_of(given)
     if term:
-        given, terms = take_term(given, term), terms_of(given)
+        given = take_term(given, term)
         if not given:
             raise ConfigError(
-                f"{component.place}.init: the objective of stage '{parent}' has no term '{term}' with weights."
-                f"{nearest(term, terms)} its terms: {', '.join(terms) or 'none'}"
+                f"{component.place}.init: the objective of '{parent}' has no term '{term}' with weights."
+                f"{nearest(term, terms)} terms: {', '.join(terms) or 'none'}"
             )
     differing = _first_difference(given, shapes_of(objective.inherits()))
     if differing:
+        several = f"write init: {parent}.TERM for that of a term ({', '.join(terms)}), " if terms and not term else ""
         raise ConfigError(
             f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "
-            f"{differing}. give both stages the same objective and labels, or init: null"
+            f"{differing}. {several}give both stages the same objective and labels, or init: null"
         )
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medvl.engine.assemble import build_evaluators
+from medvl.engine.assemble import build_evaluators, tokenizer_of
+from medvl.engine.cautions import cautions
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
 from medvl.engine.pair_scores import with_pairs
@@ -12,6 +14,7 @@ from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
+from medvl.engine.wanted import wanted_by
 from medvl.evaluate.base import Cases, Evaluator, Result
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
@@ -34,17 +37,19 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     """
     share_buffers(context.fabric, trainable)
     trainable.eval()
-    evaluators = build_evaluators(context.stage, data.spec)
+    evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        asked = any(one.takes(trainable.objective.predicts) for one in evaluators if one.split == split)
-        cases[split] = _predicted(context, trainable, data, split) if asked else cases_of(data, split, {})
+        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+        cases[split] = _predicted(context, trainable, data, split, asking)
     given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
     results = [evaluator.evaluate(own) for evaluator, own in zip(evaluators, given, strict=True)]
+    for evaluator, result in zip(evaluators, results, strict=True):
+        result.notes += cautions(evaluator, trainable.objective, trainable.model)
     titles = [component.name for component in context.stage.evaluate]
     tables = [result_table(context.stage.name, *each) for each in zip(evaluators, titles, results, strict=True)]
     stems = _distinct([f"{title}-{evaluator.split}" for title, evaluator in zip(titles, evaluators, strict=True)])
@@ -57,7 +62,12 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     return tables
 
 
-def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str) -> Cases:
+def _predicted(
+    context: StageContext, trainable: Trainable, data: StageData, split: str, evaluators: Sequence[Evaluator]
+) -> Cases:
+    wanted = wanted_by(evaluators, trainable.objective)
+    if not wanted:
+        return cases_of(data, split, {}, evaluators)
     rows = data.splits[split]
     title, share = f"{context.stage.name}: predicting {split}", len(rows) // context.fabric.world_size
     with Progress(title, share, "case", enabled=context.leads, patience=PATIENCE) as progress:
@@ -67,7 +77,8 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
             progress.advance(cases)
 
         feeder = context.feeder(data.cases(rows))
-        return cases_of(data, split, predict(context.fabric, trainable, feeder, after_batch=after_batch))
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch)
+        return cases_of(data, split, predicted, evaluators)
 
 
 def _write_listings(context: StageContext, evaluators: list[Evaluator], given: list[Cases]) -> None:

@@ -13,10 +13,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from medvl.data.feed import Feeder
-from medvl.engine.check_evaluators import takes_pairs
 from medvl.engine.context import StageContext
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
+from medvl.engine.wanted import takes_pairs
 from medvl.evaluate.base import PAIR_SCORES, Cases, Evaluator
 from medvl.models.distributed import apart
 from medvl.runs.progress import PATIENCE, Progress

@@ -17,7 +17,9 @@ class Plan:
     Attributes:
         slots: model slots that the objective uses; the others are not built.
         views: views that the objective wants.
-        reads_text, reads_labels: whether texts are read, and labels, by the objective or by an evaluator.
+        reads_text: whether the model reads texts.
+        judges_text: whether an evaluator does.
+        reads_labels: whether labels are read, by the objective or by an evaluator.
         keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
@@ -31,6 +33,7 @@ class Plan:
     slots: tuple[str, ...]
     views: tuple[str, ...]
     reads_text: bool
+    judges_text: bool
     reads_labels: bool
     keeps_features: bool
     size: int

@@ -116,7 +116,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
     train = rows(selection.split)
     splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
-    texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
+    wanted = plan.reads_text or plan.judges_text
+    texts = Texts(table, selection.text_rule) if wanted and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
     findings = of_splits(dataset, selection, table, sides, None if store is None else stored_contents(store.hashes))
     findings += after_reading(

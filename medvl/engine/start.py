@@ -23,9 +23,7 @@ def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
     named = {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
-    if stage.objective.init is not None:
-        named.add(stage.objective.init.partition(".")[0])
-    return sorted(named)
+    return sorted(named | ({stage.objective.init.partition(".")[0]} if stage.objective.init is not None else set()))
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
@@ -64,7 +62,7 @@ def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Co
 
 
 def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
-    """Fill the objective where it has an `init`; what covered what.
+    """Fill the objective where it has an `init`, `STAGE` or `STAGE.TERM`; what covered what.
 
     Raises:
         WeightsError: not every tensor fits; says which.

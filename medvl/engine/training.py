@@ -9,8 +9,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from medvl.data.feed import Feeder
-from medvl.engine.assemble import build_evaluators
-from medvl.engine.check_evaluators import validates
+from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
@@ -21,6 +20,7 @@ from medvl.engine.schedules import Horizon
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import Trainer, Validate
+from medvl.engine.wanted import validating, wanted_by
 from medvl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -99,22 +99,18 @@ def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageR
 
 
 def _validator(context: StageContext, trainable: Trainable, data: StageData) -> Validate | None:
-    """Gives `val/loss`, and `val/METRIC` for all that the stage's evaluators measure."""
+    """Gives `val/loss`, and `val/METRIC` for all that the stage's evaluators measure at little cost."""
     if "val" not in data.splits:
         return None
     feeder = context.feeder(data.cases(data.splits["val"]))
-    objective = trainable.objective
-    evaluators = [
-        evaluator
-        for evaluator in build_evaluators(context.stage, data.spec)
-        if validates(context.stage, evaluator, objective)
-    ]
-    outputs = any(evaluator.takes(objective.predicts) for evaluator in evaluators)
+    every = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
+    evaluators = validating(every, trainable.objective, context.stage.stop)
+    wanted = wanted_by(evaluators, trainable.objective)
 
     def validate() -> dict[str, float]:
-        predicted = predict(context.fabric, trainable, feeder, outputs=outputs, losses=True)
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, losses=True)
         metrics = {"loss": float(predicted["loss"].mean())}
-        cases = cases_of(data, "val", predicted)
+        cases = cases_of(data, "val", predicted, evaluators)
         for evaluator in evaluators:
             given = with_pairs(context, trainable, data, evaluator, cases, "val")
             metrics |= evaluator.evaluate(given, intervals=False).metrics

@@ -22,7 +22,8 @@ class Cases:
     Attributes:
         rows: (N,) int64 row numbers of the study table.
         patients: (N,) int64 patient codes, for resampling by patient.
-        fields: what was read, e.g. `labels` (N, K) float32 with NaN where a label is unknown.
+        fields: what was read: `labels` (N, K) float32 with NaN where a label is unknown, and where an evaluator reads
+            it `text` (N,) object, the str of the stage's text section, empty where a case has none.
         outputs: what the objective predicted, e.g. `logits` (N, K) float32; and `pair_scores` (P, n, n) float32 of
             the pools that an evaluator asks for (`Evaluator.pools_of`), image i (row) with text j (column).
     """
@@ -51,10 +52,13 @@ class Result:
 
 
 class Evaluator(ABC):
-    """Metrics over predictions. The constructor's first parameter is `data` (`medvl.DataSpec`).
+    """Metrics over predictions.
+
+    The constructor's first parameters may be `data` (`medvl.DataSpec`) and `tokenizer` (of the model's text encoder,
+    None where it has none), in any order and each optional; keyword-only parameters are the YAML's.
 
     Attributes:
-        reads: fields it wants beside the predictions.
+        reads: fields it wants beside the predictions: `labels`, `text`.
         wants: outputs that the objective's `predict` must give, or `pair_scores`, which it gives where it scores pairs.
         instead: outputs that will do where it does not give those.
         listing: what `listed` gives a list of, where it gives one; it becomes the file's name.
@@ -63,8 +67,8 @@ class Evaluator(ABC):
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
-    wants: tuple[str, ...] = ("logits",)
-    instead: tuple[str, ...] = ()
+    wants: ClassVar[tuple[str, ...]] = ("logits",)
+    instead: ClassVar[tuple[str, ...]] = ()
     listing: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"

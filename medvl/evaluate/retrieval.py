@@ -86,7 +86,7 @@ class Retrieval(Evaluator):
         self.split = split
         self.pool = pool
         self.cutoffs = tuple(cutoffs)
-        self.wants, self.instead = _GIVEN[scores]
+        self.wants, self.instead = _GIVEN[scores]  # type: ignore[misc]  # of this one alone
         self.similarity = similarity
         self.replicates = replicates
         self.unit = unit

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import flex, hugging_face, packing
 from medvl.models.base import TextEncoder
+from medvl.models.joint_cache import JointCache
 from medvl.models.masks.attention import SchemeMask, as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
@@ -140,6 +141,10 @@ class BertEncoder(TextEncoder):
             token_type_ids=segments,
             attention_mask=self._joint_mask(allow),
         ).last_hidden_state
+
+    def joint_cache(self, embeddings: Tensor, positions: Tensor, segments: Tensor, room: int) -> JointCache:
+        """A joint sequence that grows, see `TextEncoder.joint_cache`: (B, P, D) and room for as many tokens."""
+        return JointCache(self.transformer, embeddings, positions, segments, room)
 
     def _joint_mask(self, allow: Tensor | SchemeMask) -> Any:
         if (

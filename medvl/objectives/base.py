@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from medvl.models.base import Batch, Model
@@ -23,6 +24,9 @@ class Objective(nn.Module):
         needs: features it asks of the model.
         requires: capabilities of a slot, e.g. {"image": ("masked_tokens",)}.
         predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
+        wanted: those of them that someone reads; None is all. The engine sets it, and `predict` may leave out the rest.
+        dear: those that cost too much for every validation; evaluators that want them wait for the end of the stage,
+            unless early stopping reads what they measure.
         compares: the loss compares the cases of a batch with each other, so micro-batches alone would not do; such an
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
             What it loses beside, case by case, stands in `alone`.
@@ -40,6 +44,8 @@ class Objective(nn.Module):
     needs: tuple[str, ...] = ()
     requires: ClassVar[dict[str, tuple[str, ...]]] = {}
     predicts: ClassVar[tuple[str, ...]] = ()
+    wanted: frozenset[str] | None = None
+    dear: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[bool] = False
     aligns: ClassVar[bool] = False
     scores_pairs: ClassVar[bool] = False
@@ -92,8 +98,25 @@ class Objective(nn.Module):
         """Once after an optimiser step, whatever the accumulation, e.g. filling a queue."""
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
-        """Per-case outputs (B, ...) for evaluators."""
+        """Per-case outputs (B, ...) for evaluators: all that are `wanted`."""
         raise NotImplementedError
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Output -> what whoever reads a number made of it must know; told by `medvl check` and below the tables."""
+        return {}
+
+    def wants(self, *outputs: str) -> bool:
+        """Whether someone reads one of these outputs."""
+        return self.wanted is None or not self.wanted.isdisjoint(outputs)
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """What losses draw from: in training the process's own generator, whose state checkpoints keep.
+
+        In evaluation a fresh one with a fixed seed, so that the losses of two validations can be compared.
+        """
+        if self.training or device.type == "meta":
+            return None
+        return torch.Generator(device).manual_seed(0)
 
     def inherits(self) -> nn.Module:
         """What `init: STAGE` (or `STAGE.TERM`) fills with the weights of that stage's objective: all of this one, for

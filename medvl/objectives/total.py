@@ -49,6 +49,7 @@ class Total(Objective):
         self.views = _merged(term.views for term in each)  # type: ignore[misc]
         self.reads = _merged(term.reads for term in each)  # type: ignore[misc]
         self.predicts = _merged(term.predicts for term in each)  # type: ignore[misc]
+        self.dear = _merged(term.dear for term in each)  # type: ignore[misc]
         self.needs = _merged(term.needs for term in each)
         slots = _merged(tuple(term.requires) for term in each)
         self.requires = {  # type: ignore[misc]
@@ -116,10 +117,18 @@ class Total(Objective):
             term.after_step(model)
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
-        """What all terms that predict give."""
+        """What all terms give of what is wanted."""
+        given = []
         with self._sharing(batch):
-            given = [term.predict(model, batch) for term in self._each() if term.predicts]
+            for term in self._each():
+                if term.predicts and self.wants(*term.predicts):
+                    term.wanted = self.wanted
+                    given.append(term.predict(model, batch))
         return {name: value for one in given for name, value in one.items()}
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Those of all terms, which predict different things."""
+        return {output: caution for term in self._each() for output, caution in term.cautions(model).items()}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The model's slots, and under `TERM.NAME` what else each term exports."""

@@ -9,8 +9,8 @@ from functools import partial
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.study_table import open_table
 from medvl.engine.assemble import build_dataset
-from medvl.engine.check_evaluators import selects
 from medvl.engine.stage_data import evaluated_splits
+from medvl.engine.wanted import selects
 from medvl.errors import MedvlError
 from medvl.evaluate.base import Evaluator
 from medvl.tables.plan import StageRun, TablePlan
@@ -74,7 +74,7 @@ def _seconds(run: StageRun, timing: Timing) -> float:
     predicted += sum(cases[evaluator.split] for evaluator in plan.evaluators)
     pairs = sum(
         _pairs(evaluator, cases[evaluator.split])
-        + (validations * _pairs(evaluator, cases.get("val", 0)) if selects(stage, evaluator) else 0)
+        + (validations * _pairs(evaluator, cases.get("val", 0)) if selects(evaluator, stage.stop) else 0)
         for evaluator in plan.pairing
     )
     return AROUND + steps * timing.step + (predicted * timing.predict + pairs * timing.pairs) / timing.cases

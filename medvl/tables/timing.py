@@ -19,6 +19,7 @@ from medvl.engine.plan import Plan
 from medvl.engine.schedules import Horizon
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import Trainer
+from medvl.engine.wanted import wanted_by
 from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus
 from medvl.tables.plan import StageRun
@@ -103,10 +104,8 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict, pairs = 0.0, 0.0
-    if plan.evaluators:
-        asked = any(evaluator.takes(trainable.objective.predicts) for evaluator in plan.evaluators)
-        predict = _passes(lambda: (trainable.predict if asked else trainable)(batches[0]), trainable, fabric)
+    wanted, pairs = wanted_by(plan.evaluators, trainable.objective), 0.0
+    predict = _passes(lambda: trainable.predict(batches[0], wanted), trainable, fabric) if wanted else 0.0
     if plan.pairing:
         with torch.no_grad(), fabric.autocast():
             halves = trainable.halves(batches[0])

@@ -24,6 +24,9 @@ class MedViLL(medvl.Fusion):
     from the position and segment tables of the BERT; an image token's position is its number in the grid, row by row.
     In both, [CLS] and the first [SEP] have position 0, and the text counts from 0 again.
 
+    It writes as it reads under `seq2seq`, whatever its mask: a word comes from a [MASK] in its place, which sees the
+    image and the words before it. The image's keys and values, and those of past words, are computed once.
+
     Args:
         model: with both encoders in place; gives widths and [SEP].
         preset: where location and segment come in, as above.
@@ -39,6 +42,8 @@ class MedViLL(medvl.Fusion):
     needs = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"text": ("joint",)}
     gives = ("joint.cls", "joint.tokens", "joint.text")
+    capabilities = frozenset({"generate", "mask_scheme"})
+    writes: ClassVar[Literal["hidden"]] = "hidden"
     sep: Tensor
 
     def __init__(
@@ -56,10 +61,14 @@ class MedViLL(medvl.Fusion):
         self.preset = preset
         self.sampled = sampled
         self.mask = mask
-        self.text_cls = getattr(mask, "text_cls", False)
         self.project = nn.Linear(model.image.tokens_width, self.width)
         self.place = LocationAndSegment(model.image) if preset == "paper" else nn.Identity()
         self.register_buffer("sep", torch.tensor([[model.text.tokenizer.sep]]), persistent=False)
+
+    @property
+    def text_cls(self) -> bool:
+        """Whether the text has a [CLS] of its own."""
+        return getattr(self.mask, "text_cls", False)
 
     def forward(self, model: medvl.Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """From image.tokens (B, N, D'), text.ids and text.mask (B, T) to the joint features.
@@ -82,6 +91,29 @@ class MedViLL(medvl.Fusion):
         positions, segments = self._places(layout, drawn)
         allow = medvl.scheme_mask(self.mask, layout, training=self.training)
         return self._read(model.text, model.text.joint(joined, positions, segments, allow), layout.prefix)
+
+    def begin(self, model: medvl.Model, features: dict[str, Tensor], most: int) -> medvl.HiddenWriting:
+        """`[CLS] image tokens [SEP]`, from image.tokens (B, N, D')."""
+        assert model.text is not None
+        return medvl.HiddenWriting(model.text, self._prefix(model.text, features), most)
+
+    def step(self, model: medvl.Model, state: medvl.Writing, words: Tensor | None) -> Tensor:
+        """(B, D) at the [MASK] behind the words so far."""
+        assert isinstance(state, medvl.HiddenWriting)
+        return state.step(words)
+
+    def next_words(self, model: medvl.Model, features: dict[str, Tensor]) -> Tensor:
+        """(B, T - 1, D) in one pass, with a [MASK] for every word."""
+        assert model.text is not None
+        return medvl.next_hidden_words(model.text, self._prefix(model.text, features), features["text.ids"])
+
+    def _prefix(self, text: medvl.TextEncoder, features: dict[str, Tensor]) -> medvl.Prefix:
+        tokens, cls = features["image.tokens"], features["text.ids"][:, :1]
+        drawn = self.draw(tokens.shape[1], tokens.device)
+        image = self.project(self.place(tokens)[:, drawn])  # (B, N, D)
+        ends = text.embed(torch.cat([cls, self.sep.expand(len(cls), -1)], 1))  # (B, 2, D)
+        embeddings = torch.cat([ends[:, :1], image, ends[:, 1:]], 1)
+        return medvl.Prefix(embeddings, *self._places(medvl.Layout(embeddings.shape[1], 0, cls[:, 0] * 0), drawn))
 
     def draw(self, tokens: int, device: torch.device) -> Tensor:
         """(N,) int64, the numbers of the image tokens that are read, ascending."""

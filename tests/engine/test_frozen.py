@@ -157,9 +157,9 @@ def test_an_objective_starts_from_a_term_of_a_sum(run):
         ),
         (
             [SUM, "next.objective={name: multilabel, init: start.finding}"],
-            r"stage 'start' has no term 'finding' with weights. did you mean 'findings'\? its terms: findings",
+            r"the objective of 'start' has no term 'finding' with weights. did you mean 'findings'\? terms: findings",
         ),
-        (["next.objective={name: multilabel, init: start.findings}"], "has no term 'findings' .* its terms: none"),
+        (["next.objective={name: multilabel, init: start.findings}"], "has no term 'findings' .* terms: none"),
     ],
 )
 def test_an_objective_that_cannot_start_there(run, overrides, words):

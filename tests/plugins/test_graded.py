@@ -88,6 +88,11 @@ class TestReleasedMedViLL(FusionSuite):
     parameters = {"preset": "released", "mask": "non_crossing"}
 
 
+class TestTieNet(FusionSuite):
+    name = "tienet"
+    parameters = {"hidden": 24, "attention": 8, "saliency": 12}
+
+
 class TestMedViLLPreTraining(ObjectiveSuite):
     name = "one_pass"
     parameters = {"terms": {"mlm": {"name": "mlm"}, "matching": {"name": "report_matching"}}}

@@ -49,17 +49,17 @@ def write(out: Path, *, patients: int, seed: int, like: Mapping[str, Any] | None
         out: folder to write into.
         patients: phantom patients, three at least; each of their studies becomes a report.
         seed: of the phantom.
-        like: the `data:` parameters of the real one; its `release` is the one that is read, `xml` where it names none.
+        like: `data:` parameters of an `openi`, whose release is given back; `xml` where None.
 
     Returns:
-        The `data:` parameters that read `out/RELEASE`; the others are read with their `release` and `root`.
+        The `data:` parameters that read one release; the others are read with their `release` and `root`.
     """
     reports = draw_reports(patients, seed)
     _write_xml(out / "xml", reports)
     _write_kaggle(out / "kaggle", [report for report in reports if report.pictures])
     _write_r2gen(out / "r2gen", [report for report in reports if len(report.pictures) > 1])
     _write_medvill(out / "medvill", [report for report in reports if report.pictures])
-    release = (like or {}).get("release", "xml")
+    release = (like or {}).get("release") or "xml"
     return {"name": "openi", "root": str(out / release), "release": release}
 
 
