@@ -40,6 +40,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_fusion("concat", "medvl.models.late_fusion:Concat")
     registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")
     registry.register_fusion("text_only", "medvl.models.late_fusion:TextOnly")
+    registry.register_fusion("language_model", "medvl.models.language_model:LanguageModel")
 
     registry.register_mask("bidirectional", "medvl.models.masks.schemes:bidirectional")
     registry.register_mask("seq2seq", "medvl.models.masks.schemes:seq2seq")

@@ -10,14 +10,14 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from medvl.data.report_masking import cut_ends, hide_few
-from medvl.data.word_masking import mask_tokens
+from medvl.data.report_masking import cut_ends
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Fusion, Model, TextEncoder
 from medvl.models.masks.schemes import seq2seq
 from medvl.models.writing.search import FusionWriter, Search
 from medvl.objectives.base import Objective
-from medvl.objectives.vocabulary_head import most_chosen, vocabulary_head
+from medvl.objectives.report_hiding import ReportHiding
+from medvl.objectives.vocabulary_head import vocabulary_head
 
 Masking = Literal["paper", "released", "every"]
 FOLLOWED = ("log_likelihood", "tokens", "teacher_forced")
@@ -71,8 +71,8 @@ class ReportGeneration(Objective):
     predicts: ClassVar[tuple[str, ...]] = ("report", *FOLLOWED)
     dear: ClassVar[tuple[str, ...]] = ("report",)
     smoke: ClassVar[dict[str, int]] = {"longest": 30, "most": 8, "width": 2}
-    special: Tensor
     never: Tensor
+    hiding: ReportHiding | None
 
     def __init__(
         self,
@@ -97,33 +97,30 @@ class ReportGeneration(Objective):
         assert model.text is not None
         tokenizer = model.text.tokenizer
         self.search = Search(search, width, length_penalty, top_p, temperature, seed)
-        self.masking: Masking = "every" if fusion.writes == "next" else masking or "paper"
-        self.probability, self.most_hidden = probability, most_hidden
         self.longest, self.most = _lengths(model.text, longest, most)
-        if not 0 < probability <= 1 or most_hidden < 1:
-            raise ConfigError(
-                f"probability must be above 0 and at most 1, and most_hidden at least 1; found {probability:g} and "
-                f"{most_hidden}"
-            )
-        self.pad, self.sep, self.hide, self.vocabulary = tokenizer.pad, tokenizer.sep, tokenizer.mask, tokenizer.size
-        numbers = torch.arange(len(model.text.table))
-        special = (numbers == tokenizer.pad) | (numbers == tokenizer.cls)
-        self.register_buffer("special", special, persistent=False)
-        never = special | (numbers == tokenizer.mask) | (numbers >= tokenizer.size)
+        if fusion.writes == "next" or masking == "every":
+            self.hiding = None
+        else:
+            self.hiding = ReportHiding(model.text, masking or "paper", probability, most_hidden)
+        self.cuts_ends = masking == "released"
+        self.pad, self.sep = tokenizer.pad, tokenizer.sep
+        never = torch.arange(len(model.text.table)) >= tokenizer.size
+        never[[tokenizer.pad, tokenizer.cls, tokenizer.mask]] = True
         self.register_buffer("never", never, persistent=False)
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the words of the batch that count."""
-        batch, table = self._shortened(batch), _table(model)
+        batch = self._shortened(batch)
         ids, mask = batch["text.ids"], batch["text.mask"]
-        if self.masking == "every":
+        if self.hiding is None:
             hidden = _fusion(model).next_words(model, model(batch, _fusion(model).needs))
             target, counts = ids[:, 1:], mask[:, 1:].float()
+            most = target.numel()
         else:
-            read, counts = self._hide(ids, mask)
+            read, counts = self.hiding(ids, mask, self.generator(ids.device))
             hidden = model(batch | {"text.ids": read}, self.needs)["joint.text"]
-            target = ids
-        return {"generation": self.head.cross_entropy(hidden, table, target, counts, most=self._most_of(target))}
+            target, most = ids, self.hiding.most(*ids.shape)
+        return {"generation": self.head.cross_entropy(hidden, _table(model), target, counts, most=most)}
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Those of `predicts` that are wanted; the image is encoded once for all of them."""
@@ -134,7 +131,7 @@ class ReportGeneration(Objective):
             found["report"] = self._write(model, features, batch.get("rows"))
         if self.wants(*FOLLOWED):
             found |= self._follow(model, features)
-        return found
+        return {name: value for name, value in found.items() if self.wants(name)}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
@@ -174,34 +171,12 @@ class ReportGeneration(Objective):
         scores = self.head(hidden, _table(model)).float()  # (M, V)
         return -F.cross_entropy(scores, target, reduction="none"), scores.masked_fill(self.never, -torch.inf).argmax(1)
 
-    def _hide(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
-        """What is read (B, T), and how often each of its tokens counts (B, T)."""
-        device, generator = ids.device, self.generator(ids.device)
-        draws = torch.rand(ids.shape, generator=generator, device=device)
-        if self.masking == "released":
-            ends = torch.rand(len(ids), generator=generator, device=device)
-            return hide_few(ids, mask, draws, ends, hide=self.hide, probability=self.probability, most=self.most_hidden)
-        others = torch.randint(self.vocabulary, ids.shape, generator=generator, device=device)
-        found = mask_tokens(
-            ids, mask, draws, others, special=self.special, hide=self.hide, probability=self.probability,
-            at_least_one=True,
-        )  # fmt: skip
-        return found.ids, found.hidden.float()
-
-    def _most_of(self, target: Tensor) -> int:
-        """More tokens than ever count in a batch of these."""
-        if self.masking == "every":
-            return target.numel()
-        if self.masking == "released":
-            return len(target) * (self.most_hidden + 1)
-        return most_chosen(self.probability, *target.shape)
-
     def _shortened(self, batch: Batch) -> Batch:
         ids, extra = batch["text.ids"], batch["text.ids"].shape[1] - 2 - self.longest
         if extra <= 0:
             return batch
         draws = None
-        if self.training and self.masking == "released":
+        if self.training and self.cuts_ends:
             draws = torch.rand(len(ids), extra, device=ids.device)
         ids, mask = cut_ends(ids, batch["text.mask"], self.longest, draws)
         return batch | {"text.ids": ids, "text.mask": mask}

@@ -260,6 +260,27 @@ class FusionSuite(Suite):
         losses = train(bench.build(), [bench.batch()] * 20)
         assert losses[-1] < losses[0]
 
+    def test_it_writes_as_it_reads(self) -> None:
+        """Where it has `generate`: `next_words` is what steps give, and rows that are selected go on as they were."""
+        bench = self.bench
+        trainable = bench.build()
+        model = trainable.model
+        fusion, batch = _fusion(model), bench.batch(rows=4)
+        if "generate" not in fusion.capabilities:
+            return
+        rows, ids, real = torch.tensor([3, 1, 1]), batch["text.ids"], batch["text.mask"][:, 1:]
+        with evaluating(trainable):
+            features = model(batch, fusion.needs)
+            found = fusion.next_words(model, features)  # (B, T - 1, D)
+            state = fusion.begin(model, features | {"text.ids": ids[:, :1]}, ids.shape[1])
+            steps = [fusion.step(model, state, None), fusion.step(model, state, ids[:, 1])]
+            state.select(rows)
+            third = fusion.step(model, state, ids[rows, 2])
+        for place, step in enumerate(steps):
+            torch.testing.assert_close(step, found[:, place], atol=1e-4, rtol=1e-4)
+        there = real[rows, 2]
+        torch.testing.assert_close(third[there], found[rows, 2][there], atol=1e-4, rtol=1e-4)
+
 
 class EncoderSuite(Suite):
     """Grades an image or text encoder, in front of the fusion `concat`."""

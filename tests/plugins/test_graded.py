@@ -57,6 +57,19 @@ class TestMaskedLanguageModellingOfReportsAlone(ObjectiveSuite):
     lowers = False
 
 
+class TestReportGeneration(ObjectiveSuite):
+    name = "report_generation"
+    parameters = {"masking": "every", "most": 5}
+    model = {"fusion": {"name": "medvill"}}
+
+
+class TestReportGenerationOfWordsAlone(ObjectiveSuite):
+    name = "report_generation"
+    parameters = {"search": "beam", "most": 5}
+    model = {"fusion": {"name": "language_model"}, "image": None}
+    lowers = False  # other words are hidden in every step
+
+
 class TestReportMatching(ObjectiveSuite):
     name = "report_matching"
     model = {"fusion": {"name": "mmbt"}}
