@@ -22,7 +22,7 @@ class Notes:
         self._samples: dict[str, None] = {}  # in the order of the table
         self._falling: dict[str, None] = {}
         self._averaged = False
-        self._apart: dict[str, list[str]] = {}
+        self._apart: dict[str, dict[str, None]] = {}
         self._undefined: dict[str, list[str]] = {}
         self._failures: dict[str, list[str]] = {}
 
@@ -40,9 +40,9 @@ class Notes:
             self._failures.setdefault(why, []).append(f"{place} ({summary.failed} of {summary.runs} runs, {folder})")
 
     def paired(self, place: str, summary: Summary, metric: Metric, paired: Paired) -> None:
-        """Note how a difference was drawn and what it leaves out, or why there is none."""
+        """Note how a difference was drawn and what it leaves out, or why there is none, once for all metrics."""
         if paired.why:
-            self._apart.setdefault(f"no difference to {self._against}, {paired.why}", []).append(place)
+            self._apart.setdefault(f"no difference to {self._against}, {paired.why}", {})[place] = None
         if paired.difference is None:
             return
         self._samples[paired.sample] = None
@@ -53,7 +53,7 @@ class Notes:
             over = (
                 f"difference to {self._against} over the {paired.pairs} of {summary.defined} runs that both rows have"
             )
-            self._apart.setdefault(over, []).append(place)
+            self._apart.setdefault(over, {})[place] = None
 
     def sentences(self) -> list[str]:
         """All of it."""

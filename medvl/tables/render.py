@@ -152,12 +152,13 @@ class Rendering:
         if (row, column) not in self._groups:  # excluded
             return ""
         summary = self._summary(row, column, column.metric.name)
-        place = ", ".join(filter(None, (spelled(row), spelled(self._place(column)))))
+        cell = _named(row, column.choices)
+        place = _named(row, self._place(column))
         notes.undefined(place, summary)
         notes.failed(place, summary, self._groups[row, column])
         paired = self._differences.of(self._groups[row, column]) if self._differences else None
         if paired is not None:
-            notes.paired(place, summary, column.metric, paired)
+            notes.paired(cell, summary, column.metric, paired)
         paper = self.matrix.paper.values.get((*row, *self._place(column))) if self.matrix.paper else None
         verdict = summary.verdict(paper, self.matrix.layout.tolerance, self.smoke)
         if verdict:
@@ -201,6 +202,11 @@ class Rendering:
 def spelled(choices: Choices) -> str:
     """Choices of several axes as one name."""
     return " · ".join(choices)
+
+
+def _named(row: Choices, column: Choices) -> str:
+    """A cell as notes call it."""
+    return ", ".join(filter(None, (spelled(row), spelled(column))))
 
 
 def _number(summary: Summary) -> str:
