@@ -9,7 +9,7 @@ from functools import cache
 
 import numpy as np
 
-from medvl.config.layout import Layout
+from medvl.config.layout import Layout, Metric
 from medvl.evaluate.bootstrap import Difference, difference_of
 from medvl.runs.draws import KeptDraws, read_draws
 from medvl.runs.subject import decimals
@@ -52,13 +52,14 @@ class Differences:
 
     Args:
         layout: of the table.
-        cells: all of it.
+        cells: those that the table shows, one for each choice of rows, columns and what is averaged.
     """
 
     def __init__(self, layout: Layout, cells: Sequence[CellResult]) -> None:
         assert layout.against is not None  # else there is nothing to tell
         self._axis, self.against = layout.rows[0], layout.against
-        self._cells = {_key(each.cell.choices, each): each for each in cells}
+        self._axes = (*layout.rows, *layout.columns, *layout.over)
+        self._cells = {self._key(each.cell.choices, each.metric): each for each in cells}
         self._kept = cache(read_draws)
 
     def of(self, group: Sequence[CellResult]) -> Paired | None:
@@ -71,7 +72,9 @@ class Differences:
         """
         if group[0].cell.choices[self._axis] == self.against:
             return None
-        partners = [self._cells.get(_key({**each.cell.choices, self._axis: self.against}, each)) for each in group]
+        partners = [
+            self._cells.get(self._key({**each.cell.choices, self._axis: self.against}, each.metric)) for each in group
+        ]
         there = [(each, partner) for each, partner in zip(group, partners, strict=True) if partner is not None]
         if not there:
             return Paired(None, why=f"'{self.against}' has no such cell")
@@ -95,6 +98,9 @@ class Differences:
             decimals(_point(pairs[0][1])), first.sample, name in first.falling,
         )  # fmt: skip
 
+    def _key(self, choices: Mapping[str, str], metric: Metric) -> tuple[object, ...]:
+        return (*(choices[axis] for axis in self._axes), metric)
+
     def _draws(self, run: CellResult) -> KeptDraws | None:
         """Those of the evaluator that gave the run's value."""
         name = run.metric.name
@@ -103,7 +109,3 @@ class Differences:
 
 def _point(run: CellResult) -> float:
     return run.value(run.metric.name).value
-
-
-def _key(choices: Mapping[str, str], run: CellResult) -> tuple[object, ...]:
-    return (*sorted(choices.items()), run.metric)
