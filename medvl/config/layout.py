@@ -42,6 +42,8 @@ class Layout:
         rows: the axis, or axes, whose choices are the rows.
         columns: the axis, or axes, whose choices are the columns.
         over: the axis, or axes, whose choices are averaged (seeds).
+        against: a choice of the first row axis: beside the values of the others stands their paired difference to the
+            cell of this choice that is like them in all else.
         tolerance: a mean this close to the paper's number reproduces it.
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
             `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
@@ -56,6 +58,7 @@ class Layout:
         rows: str | tuple[str, ...],
         columns: str | tuple[str, ...] = (),
         over: str | tuple[str, ...] = (),
+        against: str | None = None,
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
         quoted: dict[str, dict[str, Any]] | None = None,
@@ -70,6 +73,7 @@ class Layout:
         self.rows, self.columns, self.over = (_names(axes) for axes in (rows, columns, over))
         if not self.rows:
             raise ConfigError("rows names at least one axis")
+        self.against = against
         self.tolerance = tolerance
         self.paper_values = paper
         self.quoted_values = quoted or {}
