@@ -25,12 +25,16 @@ _PUBLIC = {
     "TextEncoder": "medvl.models.base",
     "Fusion": "medvl.models.base",
     "Model": "medvl.models.base",
+    "sincos_positions": "medvl.models.positions",
     "scheme_mask": "medvl.models.masks.attention",
     "Batch": "medvl.models.base",
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
     "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
+    "VocabularyHead": "medvl.objectives.vocabulary_head",
+    "most_hidden": "medvl.objectives.vocabulary_head",
+    "mask_whole_words": "medvl.data.word_masking",
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
     "Result": "medvl.evaluate.base",
@@ -52,6 +56,7 @@ if TYPE_CHECKING:
     from medvl.data.dataset import Dataset as Dataset
     from medvl.data.random import SampleRandom as SampleRandom
     from medvl.data.view import View as View
+    from medvl.data.word_masking import mask_whole_words as mask_whole_words
     from medvl.errors import ConfigError as ConfigError
     from medvl.errors import DataError as DataError
     from medvl.errors import MedvlError as MedvlError
@@ -71,9 +76,12 @@ if TYPE_CHECKING:
     from medvl.models.distributed import world as world
     from medvl.models.masks.attention import scheme_mask as scheme_mask
     from medvl.models.masks.layout import Layout as Layout
+    from medvl.models.positions import sincos_positions as sincos_positions
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.objectives.base import Objective as Objective
+    from medvl.objectives.vocabulary_head import VocabularyHead as VocabularyHead
+    from medvl.objectives.vocabulary_head import most_hidden as most_hidden
     from medvl.registry import Registry as Registry
 
 

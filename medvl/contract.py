@@ -27,6 +27,7 @@ TEXT_IDS = "text.ids"
 CAPABILITIES = {
     "grid": "image tokens have a height and a width",
     "masked_tokens": "encodes only the kept patches",
+    "conditioned": "a text encoder that takes vectors from outside, added to its words",
     "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
     "mask_scheme": "a fusion that accepts an attention-mask scheme",
     "generate": "writes text",

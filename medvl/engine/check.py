@@ -84,6 +84,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         model = build_model(stage, size, Corpus(), only=("image", "text"))
         _check_fusion(stage, model)
         add_fusion(stage, model)
+        _check_objective(stage, model)
         objective = build_objective(stage, model, data)
     if stage.budget.trains and not objective.trains:
         raise ConfigError(
@@ -140,6 +141,13 @@ def _check_fusion(stage: Stage, model: Model) -> None:
                 f"{' and '.join(there) or 'nothing'} alone"
             )
     _check_requires(stage, model, getattr(fusion, "requires", {}), who)
+
+
+def _check_objective(stage: Stage, model: Model) -> None:
+    """What the objective's class says of the encoders, before it is built on them."""
+    component = stage.objective
+    who = f"{component.place}: objective '{component.name}'"
+    _check_requires(stage, model, getattr(component.entry.load(), "requires", {}), who)
 
 
 def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, ...]], who: str) -> None:

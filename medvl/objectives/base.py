@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, ClassVar
 
+import torch
 from torch import Tensor, nn
 
 from medvl.models.base import Batch, Model
@@ -79,6 +80,15 @@ class Objective(nn.Module):
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Per-case outputs (B, ...) for evaluators."""
         raise NotImplementedError
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """What to draw from: in training the process's own generator, whose state checkpoints keep.
+
+        In evaluation a fresh one with a fixed seed, so that the losses of two validations can be compared.
+        """
+        if self.training or device.type == "meta":
+            return None
+        return torch.Generator(device).manual_seed(0)
 
     def inherits(self) -> nn.Module:
         """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import torch
 from torch import Tensor
 
 from medvl.models.base import Batch, Model
@@ -29,12 +28,3 @@ class CorruptingObjective(Objective):
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses, from the features in `needs` of a batch that `corrupt` gave."""
         raise NotImplementedError
-
-    def generator(self, device: torch.device) -> torch.Generator | None:
-        """What `corrupt` draws from: in training the process's own generator, whose state checkpoints keep.
-
-        In evaluation a fresh one with a fixed seed, so that the losses of two validations can be compared.
-        """
-        if self.training or device.type == "meta":
-            return None
-        return torch.Generator(device).manual_seed(0)

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from typing import Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.data.word_masking import mask_tokens
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
 from medvl.objectives.corrupting import CorruptingObjective
-from medvl.objectives.vocabulary_head import VocabularyHead
+from medvl.objectives.vocabulary_head import VocabularyHead, most_hidden
 
 Words = Literal["joint.text", "text.tokens"]
 
@@ -58,7 +56,7 @@ class MaskedLanguageModelling(CorruptingObjective):
         self.hide, self.vocabulary = tokenizer.mask, tokenizer.size
         self.head = VocabularyHead(width, words)
         special = torch.zeros(words, dtype=torch.bool)
-        special[[tokenizer.cls, tokenizer.sep, tokenizer.pad]] = True
+        special[list(tokenizer.marks)] = True
         self.register_buffer("special", special, persistent=False)
 
     def corrupt(self, batch: Batch) -> Batch:
@@ -75,33 +73,13 @@ class MaskedLanguageModelling(CorruptingObjective):
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
         assert model.text is not None
-        hidden = batch["text.hidden"].flatten()
-        at, counts = places(hidden, self._most(*batch["text.ids"].shape))  # (M,), (M,)
-        logits = self.head(features[self.feature].flatten(0, 1)[at], model.text.table).float()  # (M, V)
-        losses = F.cross_entropy(logits, batch["text.original"].flatten()[at], reduction="none")
-        return {"mlm": (losses * counts).sum() / counts.sum().clamp(min=1)}
+        original, hidden = batch["text.original"], batch["text.hidden"]
+        most = most_hidden(self.probability, *original.shape)
+        return {"mlm": self.head.loss(features[self.feature], model.text.table, original, hidden, most)}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""
         return super().exports(model) | {"vocabulary_head": self.head}
-
-    def _most(self, batch: int, columns: int) -> int:
-        """More tokens than are ever hidden: eight standard deviations above what is expected, and one a text."""
-        expected = self.probability * batch * columns
-        return min(batch * columns, math.ceil(expected + 8 * math.sqrt(expected)) + batch)
-
-
-def places(hidden: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Where `hidden` (N,) is true: indices (M,) int64, and (M,) float, 1 where an index counts.
-
-    A CPU tells how many there are. A GPU would have to be waited for, so there M is `most`, filled up with places that
-    do not count.
-    """
-    if hidden.device.type == "cpu":
-        at = hidden.nonzero()[:, 0]
-        return at, torch.ones(len(at))
-    at = torch.nonzero_static(hidden, size=most, fill_value=-1)[:, 0]
-    return at.clamp(min=0), (at >= 0).float()
 
 
 def _feature(model: Model, wanted: Words | None) -> str:

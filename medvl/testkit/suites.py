@@ -64,16 +64,18 @@ class ObjectiveSuite(Suite):
     """Grades an objective on tiny encoders.
 
     Attributes:
+        views: views in place of plain ones, as in YAML.
         lowers: whether 20 steps on one batch lower the loss; False where it changes its own task as it learns.
     """
 
     kind = "objective"
+    views: ClassVar[dict[str, dict[str, Any]]] = {}
     lowers: ClassVar[bool] = True
 
     @property
     def bench(self) -> Workbench:
         """A stage around it; building one checks it on the meta device."""
-        return Workbench.of(self.plugins, self.itself, self.model)
+        return Workbench.of(self.plugins, self.itself, self.model, self.views)
 
     def test_it_fits_its_model_on_the_meta_device(self) -> None:
         """`medvl check` accepts it, and finds parameters to train."""
@@ -84,7 +86,7 @@ class ObjectiveSuite(Suite):
         needed = {feature.partition(".")[0] for feature in self.entry.load().needs}  # type: ignore[attr-defined]
         for slot in needed & {"image", "text"}:
             try:
-                Workbench.of(self.plugins, self.itself, {"fusion": None, slot: None})
+                Workbench.of(self.plugins, self.itself, {**self.model, "fusion": None, slot: None}, self.views)
             except ConfigError as error:
                 assert slot in str(error)
             else:

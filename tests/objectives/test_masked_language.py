@@ -8,7 +8,8 @@ from medvl.errors import ConfigError
 from medvl.models.base import Fusion, Model
 from medvl.models.bert_encoder import BertEncoder
 from medvl.models.tokenizer import Corpus
-from medvl.objectives.masked_language import MaskedLanguageModelling, places
+from medvl.objectives.masked_language import MaskedLanguageModelling
+from medvl.objectives.vocabulary_head import places
 
 WIDTH, WORDS = 32, 60
 
