@@ -85,7 +85,7 @@ def test_files_go_both_ways(exported, tmp_path):
     folder, modules = exported
     main(["write", str(folder), str(tmp_path / "MRM.pth")])
     content = torch.load(tmp_path / "MRM.pth", weights_only=True)
-    assert content["model"][POSITIONS].shape == (1, 5, 64) and not content["model"][POSITIONS][:, 0].any()
+    assert content["model"][POSITIONS].shape == (1, 5, 24) and not content["model"][POSITIONS][:, 0].any()
     torch.save(content | {"epoch": 199, "args": argparse.Namespace(lr=1e-4)}, tmp_path / "MRM.pth")
     main(["read", str(tmp_path / "MRM.pth"), str(tmp_path / "parts")])
     for part, module in modules.items():
