@@ -18,12 +18,17 @@ _PUBLIC = {
     "Feature": "medvl.contract",
     "DataSpec": "medvl.contract",
     "Layout": "medvl.models.masks.layout",
+    "JointPlaces": "medvl.models.places",
     "Dataset": "medvl.data.dataset",
     "View": "medvl.data.view",
     "SampleRandom": "medvl.data.random",
     "ImageEncoder": "medvl.models.base",
     "TextEncoder": "medvl.models.base",
     "Fusion": "medvl.models.base",
+    "Writing": "medvl.models.base",
+    "Prefix": "medvl.models.writing.hidden",
+    "HiddenWriting": "medvl.models.writing.hidden",
+    "next_hidden_words": "medvl.models.writing.hidden",
     "Model": "medvl.models.base",
     "sincos_positions": "medvl.models.positions",
     "scheme_mask": "medvl.models.masks.attention",
@@ -33,7 +38,7 @@ _PUBLIC = {
     "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
     "VocabularyHead": "medvl.objectives.vocabulary_head",
-    "most_hidden": "medvl.objectives.vocabulary_head",
+    "most_chosen": "medvl.objectives.vocabulary_head",
     "mask_whole_words": "medvl.data.word_masking",
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
@@ -71,17 +76,22 @@ if TYPE_CHECKING:
     from medvl.models.base import ImageEncoder as ImageEncoder
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
+    from medvl.models.base import Writing as Writing
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world
     from medvl.models.masks.attention import scheme_mask as scheme_mask
     from medvl.models.masks.layout import Layout as Layout
+    from medvl.models.places import JointPlaces as JointPlaces
     from medvl.models.positions import sincos_positions as sincos_positions
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
+    from medvl.models.writing.hidden import HiddenWriting as HiddenWriting
+    from medvl.models.writing.hidden import Prefix as Prefix
+    from medvl.models.writing.hidden import next_hidden_words as next_hidden_words
     from medvl.objectives.base import Objective as Objective
     from medvl.objectives.vocabulary_head import VocabularyHead as VocabularyHead
-    from medvl.objectives.vocabulary_head import most_hidden as most_hidden
+    from medvl.objectives.vocabulary_head import most_chosen as most_chosen
     from medvl.registry import Registry as Registry
 
 

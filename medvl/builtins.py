@@ -40,6 +40,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_fusion("concat", "medvl.models.late_fusion:Concat")
     registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")
     registry.register_fusion("text_only", "medvl.models.late_fusion:TextOnly")
+    registry.register_fusion("language_model", "medvl.models.language_model:LanguageModel")
 
     registry.register_mask("bidirectional", "medvl.models.masks.schemes:bidirectional")
     registry.register_mask("seq2seq", "medvl.models.masks.schemes:seq2seq")
@@ -58,10 +59,15 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
     registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
     registry.register_objective("mlm", "medvl.objectives.masked_language:MaskedLanguageModelling")
+    registry.register_objective("report_generation", "medvl.objectives.report_generation:ReportGeneration")
     registry.register_objective("report_matching", "medvl.objectives.report_matching:ReportMatching")
+    registry.register_objective("vqa", "medvl.objectives.question_answering:QuestionAnswering")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
+    registry.register_evaluator("vqa", "medvl.evaluate.question_answering:QuestionAnswering")
+    registry.register_evaluator("generation", "medvl.evaluate.generation:Generation")
+    registry.register_evaluator("perplexity", "medvl.evaluate.perplexity:Perplexity")
 
     registry.register_labeler("rules", "medvl.labelers.rules:Rules")
     registry.register_labeler("table", "medvl.labelers.table:Table")

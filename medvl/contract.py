@@ -29,8 +29,9 @@ CAPABILITIES = {
     "masked_tokens": "encodes only the kept patches",
     "conditioned": "a text encoder that takes vectors from outside, added to its words",
     "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
+    "attentions": "a text encoder that shows the attention probabilities of its layers",
     "mask_scheme": "a fusion that accepts an attention-mask scheme",
-    "generate": "writes text",
+    "generate": "a fusion that writes text, word by word",
 }
 
 
@@ -53,12 +54,15 @@ class DataSpec:
         positives: per label, how many training cases are positive; None before data is read (`medvl check`).
         negatives: likewise.
         cases: number of training cases, or None.
+        answers: the classes of `batch["answers"]`, the most frequent in training first, where cases are questions;
+            before data is read two that stand for them.
     """
 
     labels: tuple[str, ...] = ()
     positives: tuple[int, ...] | None = None
     negatives: tuple[int, ...] | None = None
     cases: int | None = None
+    answers: tuple[str, ...] = ()
     sections: tuple[str, ...] = field(default=())
 
 

@@ -27,7 +27,7 @@ KINDS = (
 # what is imported -> the extra of medvl that installs it
 EXTRAS = {
     "tensorboard": "tensorboard", "gdcm": "dicom", "pylibjpeg": "dicom", "openjpeg": "dicom", "jpeg_ls": "dicom",
-    "spacy": "labeler", "negspacy": "labeler",
+    "spacy": "labeler", "negspacy": "labeler", "pycocoevalcap": "generation", "nltk": "generation",
 }  # fmt: skip
 
 Target = Callable[..., Any]
@@ -59,11 +59,7 @@ class Entry:
         except ModuleNotFoundError as error:
             absent = (error.name or "").partition(".")[0]
             if absent and absent not in ("medvl", module.partition(".")[0]):
-                what = f"'medvl[{EXTRAS[absent]}]'" if absent in EXTRAS else absent
-                raise PackageMissing(
-                    f"{self.kind} '{self.name}' of plugin '{self.plugin}' needs the package '{absent}', "
-                    f"which is not installed. do: pip install {what}"
-                ) from error
+                raise _missing(absent, f"{self.kind} '{self.name}' of plugin '{self.plugin}'") from error
             raise self._broken() from error
         except Exception as error:
             raise self._broken() from error
@@ -103,6 +99,25 @@ class Entry:
         """The docstring's first sentence, on one line."""
         first = self.doc.strip().split("\n\n")[0]
         return " ".join(first.split())
+
+
+def needs_package(package: str, who: str) -> None:
+    """For what a component needs under some of its parameters alone; nothing is imported.
+
+    Args:
+        package: what is imported.
+        who: asks for it, e.g. "evaluator 'generation'".
+
+    Raises:
+        PackageMissing: it is not installed.
+    """
+    if importlib.util.find_spec(package) is None:
+        raise _missing(package, who)
+
+
+def _missing(package: str, who: str) -> PackageMissing:
+    what = f"'medvl[{EXTRAS[package]}]'" if package in EXTRAS else package
+    return PackageMissing(f"{who} needs the package '{package}', which is not installed. do: pip install {what}")
 
 
 @cache

@@ -32,7 +32,7 @@ LAYERS = (
     {"medvl.objectives", "medvl.evaluate"},
     {"medvl.runs"},
     {"medvl.engine"},
-    {"medvl.tables"},
+    {"medvl.tables", "medvl.explain"},
     {"medvl.testkit", "medvl.cli"},
     {"medvl.__main__"},
 )

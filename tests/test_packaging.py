@@ -32,7 +32,7 @@ def wheel(tmp_path_factory):
 
 def tree() -> set[str]:
     """What must be in the wheel, as paths there."""
-    kept = (".py", ".typed", ".md")
+    kept = (".py", ".typed", ".md", ".html")
     core = {str(path.relative_to(ROOT)) for path in (ROOT / "medvl").rglob("*") if path.suffix in kept}
     plugins = ROOT / "plugins"
     papers = {f"medvl_{path.relative_to(plugins)}" for path in plugins.rglob("*") if path.suffix in kept}

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import click
 
@@ -15,7 +15,7 @@ METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
     "by a paired bootstrap, as a table and a forest plot."
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path))
-@click.option("--metric", type=click.Choice(METRICS), default="auroc", show_default=True)
+@click.option("--metric", type=click.Choice(METRICS), help="auroc where left out, or accuracy where runs answer.")
 @click.option("--split", default="test", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1, True, True), default=0.5, show_default=True)
 @click.option("--unit", type=click.Choice(["patient", "case"]), default="patient", show_default=True)
@@ -29,7 +29,7 @@ METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
               help="Folder for the tables (.md, .csv) and the picture.")  # fmt: skip
 def command(
     runs: tuple[Path, ...],
-    metric: str,
+    metric: str | None,
     split: str,
     threshold: float,
     unit: Literal["patient", "case"],
@@ -41,7 +41,7 @@ def command(
     out: Path,
 ) -> None:
     """One table for each run after the first, and one picture of all."""
-    from medvl.evaluate.compare import compare_findings
+    from medvl.evaluate.compare import compare_answers, compare_findings
     from medvl.evaluate.measures import MEASURES
     from medvl.runs.comparison import comparison_table, read_run, same_cases, short_names
     from medvl.runs.curves import write_figure
@@ -53,13 +53,23 @@ def command(
     predictions = {name: read_run(run, split) for name, run in zip(names, runs, strict=True)}
     cases = same_cases(predictions)
     baseline, others = names[0], names[1:]
+    answers = predictions[baseline].answers
+    metric = metric or ("accuracy" if answers else "auroc")
+    if answers and metric != "accuracy":
+        raise click.UsageError(f"answers are right or wrong: --metric {metric} is not told of them. give accuracy")
     out.mkdir(parents=True, exist_ok=True)
     comparisons = {}
     for number, name in enumerate(others, start=1):
-        found = comparisons[name] = compare_findings(
-            cases[name], cases[baseline], predictions[baseline].labels, measure=metric, threshold=threshold,
-            replicates=replicates, unit=unit, confidence=confidence, rule=rule, seed=seed,
-        )  # fmt: skip
+        drawn: dict[str, Any] = {
+            "replicates": replicates, "unit": unit, "confidence": confidence, "rule": rule, "seed": seed
+        }  # fmt: skip
+        if answers:
+            found = compare_answers(cases[name], cases[baseline], **drawn)
+        else:
+            found = compare_findings(
+                cases[name], cases[baseline], predictions[baseline].labels, measure=metric, threshold=threshold, **drawn
+            )
+        comparisons[name] = found
         how = f"{confidence:.0%} percentile bootstrap, {replicates} paired draws of {found.units} {unit}s"
         table = comparison_table(found, name, baseline, metric, [f"intervals and p: {how}"], medvill)
         table.show()

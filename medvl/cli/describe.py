@@ -19,7 +19,7 @@ from medvl.registry import KINDS, Entry
 
 CONTRACT = (
     "modality", "capabilities", "views", "reads", "needs", "requires", "gives", "predicts", "wants", "labels",
-    "sections", "expectations", "split_by", "text_cls", "draws",
+    "sections", "asks", "expectations", "split_by", "text_cls", "draws",
 )  # fmt: skip
 SECTIONS = {  # of a stage, beside its components
     "data": "medvl.data.selection:Selection",

@@ -85,9 +85,5 @@ def _sections(trained: TrainedStage, asked: tuple[str, ...]) -> dict[str, tuple[
         values[name] = {"data": parse_value(section)}
         tree.history[("stages", name)] = [(values[name], Origin(f"--data {name}", Path.cwd()))]
     if not asked:
-        own = dict(trained.tree.values["stages"][trained.stage.name]["data"])
-        if own.get("labels") in ("none", {"policy": "none"}):
-            own.pop("labels")  # it learned without them; the picture shows them
-        values[own["name"]] = {"data": own}
-        tree.history[()] = trained.tree.history[()]
+        return {trained.stage.data.name: trained.data()}
     return {name: resolve_data(tree, trained.plugins, ("stages", name, "data")) for name in values}

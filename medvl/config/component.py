@@ -23,7 +23,8 @@ class Component:
         entry: its place in the registry.
         parameters: all of them, defaults included; nested components are `Component`s.
         place: `file:line key`, the beginning of every message about it.
-        init: where its weights start: for a model slot `STAGE.EXPORT`, or a weights file; for an objective `STAGE`.
+        init: where its weights start: for a model slot `STAGE.EXPORT`, or a weights file; for an objective `STAGE`,
+            or `STAGE.TERM` for one term of that stage's sum.
         lr_scale: for a model slot, what the stage's learning rate is multiplied by for its weights.
         frozen: for a model slot; True keeps every weight and buffer as it starts, without dropout, `weights` the
             weights alone: batch statistics go on moving, and dropout stays.

@@ -46,6 +46,7 @@ class Layout:
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
             `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
             a number; what is left out is not known.
+        quoted: rows that are not run here: name -> `source`, `scale` and `values`, from the column axes downwards.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class Layout:
         over: str | tuple[str, ...] = (),
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
+        quoted: dict[str, dict[str, Any]] | None = None,
     ) -> None:
         self.several = not isinstance(metric, str)
         labelled = {metric.partition("/")[2]: metric} if isinstance(metric, str) else metric
@@ -70,6 +72,7 @@ class Layout:
             raise ConfigError("rows names at least one axis")
         self.tolerance = tolerance
         self.paper_values = paper
+        self.quoted_values = quoted or {}
 
     def paper(self, axes: Mapping[str, Choices]) -> Paper | None:
         """The paper's numbers.
@@ -82,23 +85,39 @@ class Layout:
         """
         if self.paper_values is None:
             return None
+        return self._read("paper", self.paper_values, (*self.rows, *self.columns), axes)
+
+    def quoted(self, axes: Mapping[str, Choices]) -> dict[str, Paper]:
+        """The numbers of rows that are quoted, by the rows' names; choices are of the column axes alone.
+
+        Args:
+            axes: name -> choices.
+
+        Raises:
+            ConfigError: as `paper`.
+        """
+        return {
+            name: self._read(f"quoted.{name}", given, self.columns, axes) for name, given in self.quoted_values.items()
+        }
+
+    def _read(self, what: str, given: dict[str, Any], names: Choices, axes: Mapping[str, Choices]) -> Paper:
         problems = [
-            f"paper: {unknown('key', str(key), ('source', 'scale', 'values'))}"
-            for key in self.paper_values
+            f"{what}: {unknown('key', str(key), ('source', 'scale', 'values'))}"
+            for key in given
             if key not in ("source", "scale", "values")
         ]
-        scale = self.paper_values.get("scale", 1)
+        scale = given.get("scale", 1)
         if not _is_number(scale):
-            problems.append(f"paper.scale: expected a number, found {scale!r}")
+            problems.append(f"{what}.scale: expected a number, found {scale!r}")
             scale = 1
         found: dict[Choices, float] = {}
-        levels = [(axis, axes[axis]) for axis in (*self.rows, *self.columns)]
+        levels = [(axis, axes[axis]) for axis in names]
         if self.several:
             levels.append(("metric", tuple(metric.label for metric in self.metrics)))
-        _collect(self.paper_values.get("values") or {}, levels, (), scale, found, problems)
+        _collect(given.get("values") or {}, levels, (), scale, found, problems, f"{what}.values")
         if problems:
             raise ConfigError(problems)
-        return Paper(str(self.paper_values.get("source") or "the paper"), found)
+        return Paper(str(given.get("source") or "the paper"), found)
 
 
 @dataclass(frozen=True)
@@ -124,8 +143,9 @@ def _collect(
     scale: float,
     found: dict[Choices, float],
     problems: list[str],
+    begin: str,
 ) -> None:
-    place = ".".join(("paper.values", *chosen))
+    place = ".".join((begin, *chosen))
     if values is None:
         return
     if len(chosen) == len(levels):
@@ -140,6 +160,6 @@ def _collect(
         return
     for key, below in values.items():
         if str(key) in choices:
-            _collect(below, levels, (*chosen, str(key)), scale, found, problems)
+            _collect(below, levels, (*chosen, str(key)), scale, found, problems, begin)
         else:
             problems.append(f"{place}: {unknown('choice', str(key), choices, of=f'axis {axis!r}')}")

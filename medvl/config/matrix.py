@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from itertools import product
 from typing import Any
 
@@ -46,6 +46,7 @@ class Matrix:
         cells: all combinations that are not excluded, the last axis running fastest.
         layout: of the table.
         paper: its numbers, or None.
+        quoted: rows that are shown and not run, by name.
     """
 
     tree: Tree
@@ -53,6 +54,7 @@ class Matrix:
     cells: list[Cell]
     layout: Layout
     paper: Paper | None
+    quoted: dict[str, Paper] = field(default_factory=dict)
 
     def each_choice_once(self) -> Matrix:
         """As few of the cells as hold every choice of every axis: what a table that is tiny anyway needs to show."""
@@ -106,13 +108,13 @@ class _MatrixReader(ComponentReader):
             raise ConfigError(self.problems)
         cells = [Cell(dict(zip(axes, chosen, strict=True))) for chosen in product(*axes.values())]
         cells = self._without_excluded(cells, axes)
-        layout, paper = self._layout(axes)
+        layout, paper, quoted = self._layout(axes)
         if not cells:
             self.problem(("exclude",), "every combination is excluded")
         if self.problems:
             raise ConfigError(self.problems)
         assert layout is not None  # else there was a problem
-        return Matrix(self.tree, axes, cells, layout, paper)
+        return Matrix(self.tree, axes, cells, layout, paper, quoted)
 
     def _axes(self, values: Any) -> dict[str, Choices]:
         path = ("matrix",)
@@ -169,23 +171,25 @@ class _MatrixReader(ComponentReader):
                     self.problem((*path, axis), unknown("choice", choice, axes[axis], of=f"axis '{axis}'"))
         return found if len(self.problems) == before else {}
 
-    def _layout(self, axes: dict[str, Choices]) -> tuple[Layout | None, Paper | None]:
+    def _layout(self, axes: dict[str, Choices]) -> tuple[Layout | None, Paper | None, dict[str, Paper]]:
         path, values = ("table",), self.tree.values.get("table")
         if not isinstance(values, dict):
             known = ", ".join(parameters_of(Layout))
             self.problem(path, f"a matrix needs a table, a mapping with some of {known}; found {values!r}")
-            return None, None
+            return None, None, {}
         given = self.parameters(parameters_of(Layout), values, path, "table")
         if given is None:
-            return None, None
+            return None, None, {}
         try:
             layout = Layout(**given)
             self._check_places(layout, axes)
-            return layout, layout.paper(axes) if not self.problems else None
+            if self.problems:
+                return layout, None, {}
+            return layout, layout.paper(axes), layout.quoted(axes)
         except ConfigError as error:
             for problem in error.problems:
                 self.problem(path, problem)
-            return None, None
+            return None, None, {}
 
     def _check_places(self, layout: Layout, axes: dict[str, Choices]) -> None:
         """Every axis is rows, columns or averaged over, and nothing else is."""

@@ -65,7 +65,11 @@ class ComponentReader:
         init, scale, frozen = given.get("init"), given.get("lr_scale", 1.0), given.get("frozen")
         before = len(self.problems)
         if init is not None and not isinstance(init, str):
-            wanted = "STAGE" if path[-1] == "objective" else "STAGE.EXPORT (e.g. pretrain.image) or a weights file"
+            wanted = (
+                "STAGE or STAGE.TERM"
+                if path[-1] == "objective"
+                else "STAGE.EXPORT (e.g. pretrain.image) or a weights file"
+            )
             self.problem((*path, "init"), f"expected {wanted}, found {init!r}")
         if isinstance(scale, bool) or not isinstance(scale, int | float) or scale <= 0:
             self.problem((*path, "lr_scale"), f"expected a factor above 0 of the learning rate, found {scale!r}")

@@ -71,7 +71,7 @@ class Stop:
     Args:
         metric: a validation metric, e.g. `val/f1_micro` or `val/loss`.
         patience_steps: stop after so many optimiser steps without a better value; none never stops early.
-        mode: whether larger is better; `auto` takes the smaller for losses and the larger for all else.
+        mode: whether larger is better; `auto` takes the smaller for losses and perplexities, the larger for all else.
     """
 
     def __init__(
@@ -83,7 +83,7 @@ class Stop:
             )
         self.metric = metric
         self.patience_steps = patience_steps
-        self.larger_is_better = mode == "max" or (mode == "auto" and not metric.endswith("loss"))
+        self.larger_is_better = mode == "max" or (mode == "auto" and not metric.endswith(("loss", "perplexity")))
 
     def better(self, value: float, best: float | None) -> bool:
         """True where `value` beats `best`; an undefined value (NaN) never does."""

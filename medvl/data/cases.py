@@ -68,11 +68,14 @@ class CaseArrays:
     """N cases. Only their row numbers are held; all else is looked up by them, a batch at a time.
 
     Attributes:
-        rows: (N,) int64 row numbers of the study table; case i is row `rows[i]`.
-        images: radiographs by row number, or None.
+        rows: (N,) int64 row numbers of the study table, or of one of questions; case i is row `rows[i]`.
+        images: radiographs, or None.
         tokens: texts by row number, or None.
         labels: labels by row number, or None.
-        features: pooled image features by row number, in place of radiographs, or None.
+        features: pooled image features, in place of radiographs, or None.
+        image_rows: (rows of the table,) int64, where `images` and `features` hold what a row shows: several questions
+            share a radiograph. None where they hold one for each row.
+        answers: (rows of the table,) int64 classes of the answers by row number, or None.
     """
 
     rows: np.ndarray
@@ -80,6 +83,12 @@ class CaseArrays:
     tokens: TokenArrays | None = None
     labels: LabelReader | None = None
     features: FeatureReader | None = None
+    image_rows: np.ndarray | None = None
+    answers: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
+
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) -> (B,) int64, by which `images` and `features` are asked."""
+        return rows if self.image_rows is None else self.image_rows[rows]

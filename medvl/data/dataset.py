@@ -19,9 +19,10 @@ if TYPE_CHECKING:
     from medvl.data.source import Source
 
 IMAGE, PATIENT, STUDY, VIEW, SPLIT = "image", "patient", "study", "view", "split"
-AGE, SEX = "age", "sex"
+AGE, SEX, ORGAN = "age", "sex", "organ"
 TEXT_PREFIX, LABEL_PREFIX = "text.", "label."
 BOXES, QUESTIONS = "boxes", "questions"
+QUESTION = "question"  # the text of a case that is a question (`medvl.data.question_table`)
 SPLITS = ("train", "val", "test")
 
 SplitBy = Literal["patient", "image", "question"]
@@ -38,11 +39,12 @@ class Dataset(ABC):
         sections: names of the text sections (`indication`, `findings`, ...), in order.
         official: the owner's counts of the whole release under these parameters: `images`, `studies`, `patients`, and
             `train`, `val`, `test` (images). `medvl data verify` compares them; empty where the owner states none.
-        expectations: a paper's name -> images in train, val and test as that paper counts them; what `expect: NAME`
-            stands for.
+        expectations: a paper's name -> images (or questions) in train, val and test as that paper counts them; what
+            `expect: NAME` stands for.
         labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
             model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
             labelled the images.
+        asks: the table has `questions`, so that `text: question` can make each of them a case.
         split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
             images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
@@ -56,6 +58,7 @@ class Dataset(ABC):
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     labels_from: tuple[str, ...] = ()
+    asks: bool = False
     split_by: SplitBy = "patient"
     fake: str | None = None
     smoke: Mapping[str, Any] = MappingProxyType({})
@@ -69,9 +72,10 @@ class Dataset(ABC):
         Columns: `image` (string: what `read_image` takes), `patient`, `study`, `view` (strings),
         `split` (`train`, `val`, `test`; the whole column is left out where the dataset has no split of its own),
         `text.SECTION` (string or null), `label.NAME` (int8: 1, 0, -1 uncertain, null not mentioned),
-        and where there are any `age` (int16: whole years, null where unknown), `sex` (`F`, `M` or null), `boxes` (list
-        of {label, x, y, width, height}, fractions of the image's width and height, origin top left) and `questions`
-        (list of {question, answer, kind}).
+        and where there are any `age` (int16: whole years, null where unknown), `sex` (`F`, `M` or null), `organ`
+        (string: what is shown, `chest`), `boxes` (list of {label, x, y, width, height}, fractions of the image's width
+        and height, origin top left) and `questions` (list of {question, answer, kind, type}; `kind` is `closed` or
+        `open`, `type` one or more names joined by `|`; it may be left out).
 
         Raises:
             DataError: an index file is missing or malformed; says which file and line, and what to do.

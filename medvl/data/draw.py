@@ -34,7 +34,7 @@ def splits_of(
     stays on one side however the table grows. Stages that share a test set must be given the same seed.
 
     Args:
-        table: a study table.
+        table: a study table, or one of questions.
         selection: says shares, cohort and expected counts.
         seed: of the drawn split.
         split_by: what the table's own split divides (`Dataset.split_by`); by patient, none may be on two sides.
@@ -90,7 +90,7 @@ def _check_counts(splits: np.ndarray, expect: Mapping[str, int]) -> None:
     if any(counts[name] != number for name, number in expect.items()):
         lines = [f"  {name}: asked {number}, found {counts[name]}" for name, number in expect.items()]
         raise DataError(
-            "the splits have other numbers of images than `expect` says:\n"
+            "the splits have other numbers of cases than `expect` says:\n"
             + "\n".join(lines)
             + "\ndo: check the dataset's version and files, or correct `expect`"
         )
@@ -131,7 +131,7 @@ def rows_of(
     if len(rows) == 0:
         counts = ", ".join(f"{name} {number}" for name, number in _counts(splits).items())
         raise DataError(
-            f"split '{split}' has no readable case (images: {counts}). "
+            f"split '{split}' has no readable case (cases: {counts}). "
             "do: choose another split, change the shares in `splits`, widen `only`, or add patients"
         )
     return rows

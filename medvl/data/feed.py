@@ -51,6 +51,7 @@ class Feeder:
     - a float32 (B, 1, size, size) tensor per view, under the view's name, and others where `View.sizes` says so;
     - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
     - `labels` (B, K) float32, where they have labels;
+    - `answers` (B,) int64, where they are questions;
     - `image.pooled` (B, D) float32, where they have features;
     - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
       from a device would stall it.
@@ -178,7 +179,7 @@ class Feeder:
             torch.cuda.set_device(self.device)
         for epoch, positions in plan:
             rows = self.cases.rows[positions]
-            images, order = self._gather(rows) if views else (None, None)
+            images, order = self._gather(self.cases.shown(rows)) if views else (None, None)
             yield _Packet(
                 host={"rows": torch.from_numpy(rows), "positions": torch.from_numpy(positions)},
                 moved={name: self._pinned(array) for name, array in self._fields(rows).items()},
@@ -194,7 +195,9 @@ class Feeder:
         if self.cases.labels is not None:
             fields["labels"] = self.cases.labels.read(rows)
         if self.cases.features is not None:
-            fields["image.pooled"] = self.cases.features.read(rows)
+            fields["image.pooled"] = self.cases.features.read(self.cases.shown(rows))
+        if self.cases.answers is not None:
+            fields["answers"] = self.cases.answers[rows]
         return fields
 
     def _draw(self, view: View, name: str, epoch: int, rows: np.ndarray) -> dict[str, Tensor]:
@@ -202,7 +205,7 @@ class Feeder:
         return {parameter: self._pinned(values) for parameter, values in drawn.items()}
 
     def _gather(self, rows: np.ndarray) -> tuple[Tensor | None, Tensor]:
-        """`images` and `order` of a packet."""
+        """`images` and `order` of a packet, of the rows by which radiographs are asked."""
         if self._resident is not None:
             return None, self._pinned(np.searchsorted(self._resident_rows, rows))
         # The disk is read in one direction, and each radiograph copied once: the device puts them in order.
@@ -231,7 +234,7 @@ class Feeder:
 
     def _upload(self) -> Tensor:
         """All radiographs of the cases on the device, (R, S, S) uint8, in the order of their row numbers."""
-        self._resident_rows = np.unique(self.cases.rows)
+        self._resident_rows = np.unique(self.cases.shown(self.cases.rows))
         starts = range(0, len(self._resident_rows), _UPLOAD)
         return torch.cat([self._read(self._resident_rows[s : s + _UPLOAD]).to(self.device) for s in starts])
 

@@ -101,6 +101,18 @@ class Recipe(View):
         still.geometry, still.intensity, still.flip = (), (), 0.0
         return still
 
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """The centre, see `View.window`."""
+        near = self._corner / self.shown
+        far = (self._corner + self.size) / self.shown
+        return near, near, far, far
+
+    @property
+    def _corner(self) -> int:
+        """Where torchvision's `center_crop` begins to cut."""
+        return round((self.shown - self.size) / 2)
+
     def _sampled(self, images: Tensor, parameters: dict[str, Tensor]) -> Tensor:
         """(B, S, S) uint8 -> (B, 1, size, size), 0 to 255: uint8 on a CPU, float elsewhere."""
         gray = images.unsqueeze(1)
@@ -115,8 +127,8 @@ class Recipe(View):
         )  # fmt: skip
 
     def _centre(self, images: Tensor) -> Tensor:
-        """The middle `size` pixels, cut where torchvision's `center_crop` cuts."""
-        corner = round((self.shown - self.size) / 2)
+        """The middle `size` pixels."""
+        corner = self._corner
         return images[..., corner : corner + self.size, corner : corner + self.size]
 
     def _changed(self, seen: Tensor, parameters: dict[str, Tensor]) -> Tensor:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar, cast, get_args
 
-from medvl.data.dataset import SPLITS
+from medvl.data.dataset import QUESTION, SPLITS
 from medvl.data.decode import Decode
 from medvl.data.label_policy import Blank, Policy, labels_of, policy_problems
 from medvl.data.lints.finding import LINTS
@@ -33,7 +33,8 @@ class Selection:
         split: the cases to learn from: train, val or test.
         text: the report section that becomes the text; no text where None. Or one made of several:
             `{longest: [findings, impression]}` is the one of most characters, `{first: [impression, findings]}` the
-            first that is not blank, `{join: [findings, impression]}` both with a blank between them.
+            first that is not blank, `{join: [findings, impression]}` both with a blank between them. `question` makes
+            each question about an image a case of its own, its answer what can be learned.
         labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy` (a name, or a mapping that gives
             each label one of its own), `names` (which labels, in what order; where left out those that the policy
             speaks of, or all) and `blank` (`zero` or `ignore`).
@@ -46,9 +47,11 @@ class Selection:
         fit: how images become square (`medvl.data.scaling.square`).
         decode: how image files become pixels, where there is a choice (`medvl.data.decode.Decode`): `window`, `exact`,
             `jpeg2000`.
+        least_answers: how often an answer must occur among the questions of the split to learn from to become a class.
         max_bad: largest share of unreadable images that is left out; 0 makes any an error.
-        expect: numbers of images in splits, within the cohort, whatever fraction of them is taken; or the name of a
-            paper whose numbers the dataset knows (`Dataset.expectations`). Other numbers are an error.
+        expect: numbers of cases (images, or questions) in splits, within the cohort, whatever fraction of them is
+            taken; or the name of a paper whose numbers the dataset knows (`Dataset.expectations`). Other numbers are an
+            error.
         accept: lints (`medvl.data.lints.finding.LINTS`) whose findings are known and meant, so that they are not
             repeated; `patient_on_two_sides`, too, which may be an error otherwise.
 
@@ -56,6 +59,7 @@ class Selection:
         text_rule: the sections of `text` and what is made of them; None where there is no text.
         views: the views that `only` keeps; empty for all.
         with_text: whether cases without text are left out.
+        asks: whether cases are questions.
         policy: the label policy, or a mapping of labels to policies.
         names: the labels asked for; None means all.
         blank: what becomes of findings that are not mentioned.
@@ -76,6 +80,7 @@ class Selection:
         splits: dict[str, float] | None = None,
         fit: Fit = "crop",
         decode: dict[str, Any] | None = None,
+        least_answers: int = 1,
         max_bad: float = 0.01,
         expect: dict[str, int] | str | None = None,
         accept: tuple[str, ...] = (),
@@ -84,6 +89,7 @@ class Selection:
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
         self.accept = tuple(accept)
+        self.least_answers = least_answers
         chosen = (only or {}).get("view", ())
         self.views: tuple[str, ...] = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self.with_text = "text" in (only or {})
@@ -95,6 +101,8 @@ class Selection:
         problems = [*_label_problems(self, given), *_split_problems(self), *_only_problems(self, only or {})]
         self.decode = _parsed(partial(Decode.of, decode), Decode(), problems)
         self.text_rule = None if text is None else _parsed(partial(TextRule.of, text), None, problems)
+        self.asks = self.text_rule is not None and QUESTION in self.text_rule.sections
+        problems += _question_problems(self)
         problems += _unlisted("fit", fit, get_args(Fit)) + _unlisted("fraction_by", fraction_by, get_args(By))
         problems += [f"accept: {unknown('lint', name, LINTS)}" for name in self.accept if name not in LINTS]
         if not 0 < fraction <= 1:
@@ -119,7 +127,7 @@ class Selection:
         return names
 
     def expected(self, presets: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
-        """Numbers of images by split, as `expect` says or as the preset of that name does.
+        """Numbers of cases by split, as `expect` says or as the preset of that name does.
 
         Raises:
             ConfigError: no preset of that name.
@@ -138,8 +146,10 @@ class Selection:
             name: as the experiment calls it.
         """
         known = dataset.sections
-        asked: tuple[str, ...] = () if self.text_rule is None else self.text_rule.sections
+        asked: tuple[str, ...] = () if self.text_rule is None or self.asks else self.text_rule.sections
         problems = [unknown("text section", section, known, of=name) for section in asked if section not in known]
+        if self.asks and not dataset.asks:
+            problems.append(f"'{name}' has no questions. do: choose another text ({', '.join(known) or 'it has none'})")
         for check in (partial(self.chosen_labels, dataset.labels), partial(self.expected, dataset.expectations)):
             try:
                 check()
@@ -179,6 +189,17 @@ def _only_problems(selection: Selection, only: Mapping[str, Any]) -> list[str]:
         problems.append(f"only: text is '{only['text']}'; it can be 'present', which leaves out cases without text")
     if selection.with_text and selection.text is None:
         problems.append("only: text: present asks for text, and no `text` is chosen. do: say which, text: SECTION")
+    return problems
+
+
+def _question_problems(selection: Selection) -> list[str]:
+    problems = []
+    if selection.asks and selection.text != QUESTION:
+        problems.append("text: a question is a case of its own and goes with no other text. do: text: question")
+    if selection.asks and selection.with_text:
+        problems.append("only: text: present leaves nothing out where the text is a question. do: leave it out")
+    if selection.least_answers < 1:
+        problems.append(f"least_answers is {selection.least_answers}; it must be at least 1")
     return problems
 
 

@@ -13,6 +13,7 @@ import pyarrow.compute as pc
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS, STUDY, TEXT_PREFIX, VIEW
 from medvl.data.label_policy import POLICIES, Blank, Policy, label_column, labels_of, prevalence
 from medvl.data.patients import codes_of
+from medvl.data.question_counts import QuestionCounts, question_counts
 
 AGE = "age"
 NOT_GIVEN = "not given"
@@ -57,6 +58,7 @@ class Statistics:
         views: view -> images, most frequent first.
         ages: (n,) years, of the images where it is known; None where the table has no ages.
         sections: in the dataset's order.
+        questions: split -> what is asked there; empty where nothing is.
     """
 
     images: int
@@ -70,6 +72,7 @@ class Statistics:
     views: dict[str, int]
     ages: np.ndarray | None
     sections: list[Section]
+    questions: dict[str, QuestionCounts]
 
 
 def statistics_of(table: pa.Table, splits: np.ndarray, labels: Sequence[str], sections: Sequence[str]) -> Statistics:
@@ -96,6 +99,7 @@ def statistics_of(table: pa.Table, splits: np.ndarray, labels: Sequence[str], se
         views=_views(table),
         ages=_ages(table),
         sections=[_section(table.column(TEXT_PREFIX + name).take(first_of_study), name) for name in sections],
+        questions=question_counts(table, splits),
     )
 
 

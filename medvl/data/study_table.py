@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import sys
+from collections.abc import Callable
 from functools import cache
 from pathlib import Path
 from typing import BinaryIO
@@ -38,16 +39,26 @@ def open_table(dataset: Dataset) -> pa.Table:
         DataError: see `Dataset.table`; a column that every table has is missing; the index changed while it was read.
     """
     key = _key(dataset)
-    folder = cache_folder("tables", key)
-    table = _opened(folder / FILE, key)
+    return kept_table(cache_folder("tables", key) / FILE, key, lambda: _read(dataset, key))
+
+
+def kept_table(path: Path, key: str, make: Callable[[], pa.Table]) -> pa.Table:
+    """A table that is kept in a file, memory-mapped; it is made where the file is missing or holds another.
+
+    Args:
+        path: of the file; two processes may call at once.
+        key: names the content, and becomes the `table_key`.
+        make: gives the table.
+    """
+    table = _opened(path, key)
     if table is None:
-        with hold(folder, wait=True):
-            table = _opened(folder / FILE, key)  # another process may have built it meanwhile
+        with hold(path.parent, wait=True):
+            table = _opened(path, key)  # another process may have made it meanwhile
             if table is None:
-                remove_leftovers(folder)
-                _build(dataset, key, folder / FILE)
-                table = _opened(folder / FILE, key)
-    assert table is not None, f"{folder / FILE} has just been written"
+                remove_leftovers(path.parent)
+                _write(make(), key, path)
+                table = _opened(path, key)
+    assert table is not None, f"{path} has just been written"
     return table
 
 
@@ -88,7 +99,7 @@ def _opened(path: Path, key: str) -> pa.Table | None:
     return table if (table.schema.metadata or {}).get(_KEY) == key.encode() else None
 
 
-def _build(dataset: Dataset, key: str, path: Path) -> None:
+def _read(dataset: Dataset, key: str) -> pa.Table:
     table = dataset.table()
     name = type(dataset).__name__
     missing = [column for column in REQUIRED if column not in table.column_names]
@@ -96,6 +107,10 @@ def _build(dataset: Dataset, key: str, path: Path) -> None:
         raise DataError(f"{name}: the study table has no column {', '.join(missing)}. do: see medvl.Dataset.table")
     if _key(dataset) != key:
         raise DataError(f"{name}: its index files changed while they were read. do: run again when they are at rest")
+    return table
+
+
+def _write(table: pa.Table, key: str, path: Path) -> None:
     columns = {column: _stored(column, table.column(column)) for column in table.column_names}
     batch = pa.RecordBatch.from_pydict(columns)
     batch = batch.replace_schema_metadata({**(table.schema.metadata or {}), _KEY: key.encode()})
@@ -112,7 +127,12 @@ def _stored(name: str, column: pa.ChunkedArray) -> pa.Array:
     if name.startswith(TEXT_PREFIX):
         blank = pc.equal(pc.utf8_trim_whitespace(column), "")
         column = pc.if_else(blank, pa.scalar(None, column.type), column)
-    if pa.types.is_string(column.type) and column.nbytes > _LONGEST:
-        column = column.cast(pa.large_string())
+    if pa.types.is_string(column.type) or pa.types.is_large_string(column.type):
+        column = column.cast(pa.large_string() if column.nbytes > _LONGEST else pa.string())
+    return one_array(column)
+
+
+def one_array(column: pa.ChunkedArray) -> pa.Array:
+    """A column as one array; that of a table which `open_table` gave is not copied."""
     chunks = column.combine_chunks()
     return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from medvl.data.dataset import TEXT_PREFIX
+from medvl.data.study_table import one_array
 from medvl.errors import ConfigError, DataError, unknown
 
 How = Literal["first", "longest", "join"]
@@ -100,7 +101,7 @@ class Texts:
     def read(self, rows: np.ndarray) -> pa.Array:
         """Row numbers (n,) -> (n,) strings, empty where a case has no text."""
         places = pa.array(rows)
-        return self.rule.apply([_array(column.take(places)) for column in self._columns])
+        return self.rule.apply([one_array(column.take(places)) for column in self._columns])
 
     def of(self, rows: np.ndarray) -> RowTexts:
         """The texts of these rows, to go through."""
@@ -133,8 +134,3 @@ def _said(texts: pa.Array) -> pa.Array:
 def _empty(column: pa.ChunkedArray) -> np.ndarray:
     """(N,) bool: null or of no bytes; the texts themselves are not looked at."""
     return np.asarray(pc.equal(pc.fill_null(pc.binary_length(column), 0), 0))
-
-
-def _array(column: pa.ChunkedArray) -> pa.Array:
-    chunks = column.combine_chunks()
-    return chunks if isinstance(chunks, pa.Array) else pa.concat_arrays(chunks.chunks)

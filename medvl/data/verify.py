@@ -74,17 +74,18 @@ def check_counts(table: pa.Table, official: Mapping[str, int]) -> list[Check]:
     return checks
 
 
-def check_expected(splits: np.ndarray, expect: Mapping[str, int], title: str) -> list[Check]:
+def check_expected(splits: np.ndarray, expect: Mapping[str, int], title: str, unit: str = "images") -> list[Check]:
     """What an experiment expects of its splits.
 
     Args:
         splits: (N,) int8 places in `SPLITS`, -1 outside the cohort.
-        expect: split -> images.
+        expect: split -> cases.
         title: whose expectation it is.
+        unit: what the cases are.
     """
     counts = np.bincount(splits[splits >= 0], minlength=len(SPLITS))
     return [
-        _equal(f"{title}: images in {name}", number, int(counts[SPLITS.index(name)])) for name, number in expect.items()
+        _equal(f"{title}: {unit} in {name}", number, int(counts[SPLITS.index(name)])) for name, number in expect.items()
     ]
 
 

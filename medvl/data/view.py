@@ -42,6 +42,12 @@ class View(nn.Module, ABC):
     def fixed(self) -> View:
         """The same recipe without randomness, for validation, test and prediction; itself where it has none."""
 
+    @property
+    def window(self) -> tuple[float, float, float, float] | None:
+        """What `fixed` shows: left, top, right, bottom as fractions of the stored square; None where it is no upright
+        rectangle, or not known. Pictures draw boxes by it."""
+        return None
+
     def sizes(self, name: str) -> dict[str, int]:
         """Fields that a batch gets from this view under `name`, and their sides: `name` itself, of `size`, for most."""
         return {name: self.size}

@@ -11,8 +11,10 @@ from medvl.data.view import View
 from medvl.errors import ConfigError
 from medvl.evaluate.base import Evaluator
 from medvl.models.base import Model
-from medvl.models.tokenizer import Corpus
+from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.objectives.base import Objective
+
+NOMINAL_ANSWERS = ("yes", "no")  # stand for the answers before any is read
 
 
 def build_dataset(stage: Stage) -> Dataset:
@@ -30,7 +32,8 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     if problems:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
     labels = stage.selection.chosen_labels(dataset.labels)
-    return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))
+    answers = NOMINAL_ANSWERS if stage.selection.asks else ()
+    return DataSpec(labels=tuple(labels), answers=answers, sections=tuple(dataset.sections))
 
 
 def build_views(stage: Stage) -> dict[str, View]:
@@ -84,6 +87,11 @@ def build_objective(stage: Stage, model: Model, data: DataSpec) -> Objective:
     return stage.objective.build(model=model, data=data)
 
 
-def build_evaluators(stage: Stage, data: DataSpec) -> list[Evaluator]:
-    """The stage's evaluators, in order."""
-    return [component.build(data=data) for component in stage.evaluate]
+def build_evaluators(stage: Stage, data: DataSpec, tokenizer: Tokenizer | None) -> list[Evaluator]:
+    """The stage's evaluators, in order; the tokenizer is the text encoder's, where there is one."""
+    return [component.build(data=data, tokenizer=tokenizer) for component in stage.evaluate]
+
+
+def tokenizer_of(model: Model) -> Tokenizer | None:
+    """That of the text encoder, None where the model has none."""
+    return None if model.text is None else model.text.tokenizer

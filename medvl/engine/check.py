@@ -12,6 +12,7 @@ from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, slot_of, slots_of
 from medvl.data.dataset import Dataset
 from medvl.data.lints.suite import before_reading
 from medvl.data.view import View
+from medvl.engine.asked import cautions, takes_pairs
 from medvl.engine.assemble import (
     add_fusion,
     build_dataset,
@@ -20,13 +21,14 @@ from medvl.engine.assemble import (
     build_objective,
     build_views,
     data_spec,
+    tokenizer_of,
 )
+from medvl.engine.check_evaluators import check_evaluators, pair_notes
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
 from medvl.engine.plan import Plan
 from medvl.errors import ConfigError, nearest
-from medvl.evaluate.base import Evaluator
 from medvl.models.base import Batch, Model
 from medvl.models.tokenizer import Corpus
 from medvl.objectives.base import Objective
@@ -95,11 +97,13 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
-    evaluators = build_evaluators(stage, data)
-    _check_evaluators(stage, data, objective, evaluators)
+    _check_answers(stage, data, objective)
+    evaluators = build_evaluators(stage, data, tokenizer_of(model))
+    check_evaluators(stage, data, objective, evaluators)
+    told = [caution for evaluator in evaluators for caution in cautions(evaluator, objective, model)]
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
-    batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
+    batch = made_up_batch(wanted, data=data, cases=cases, tokens=META_TEXT, device="meta")
     _dry_run(stage, model, objective, batch)
     kept, notes = plan_features(stage, model, objective, {name: views[name] for name in wanted_views}, batch)
     for slot in ("image", "text", "fusion"):
@@ -110,6 +114,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     notes += [
         f"{slot}: not used by this objective and fusion; it is not built" for slot in stage.slots if slot not in used
     ]
+    notes += pair_notes(stage, dataset, objective, evaluators) + told
     notes += [f"view {name}: not read by this objective" for name in views if name not in wanted_views and wanted_views]
     mirroring = tuple(name for name in wanted_views if views[name].flip > 0)
     findings = before_reading(
@@ -117,13 +122,16 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     )
     measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
-        stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
+        stage=stage, slots=used, views=wanted_views, reads_text=reads_text,
+        judges_text=any("text" in evaluator.reads for evaluator in evaluators), reads_labels=reads_labels or measured,
+        reads_answers=any("answers" in reads for reads in (objective.reads, *(each.reads for each in evaluators))),
         keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
         objective=shapes_of(objective),
         parameters=sum(p.numel() for m in (model, objective) for p in m.parameters()),
-        evaluators=evaluators, mirroring=mirroring, notes=notes, findings=findings,
+        evaluators=evaluators, pairing=[one for one in evaluators if takes_pairs(one, objective)],
+        mirroring=mirroring, notes=notes, findings=findings,
     )  # fmt: skip
 
 
@@ -159,11 +167,15 @@ def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, .
             if capability not in encoder.capabilities:
                 meaning = CAPABILITIES.get(capability, capability)
                 raise ConfigError(
-                    f"{who} requires '{capability}' of its {slot} encoder ({meaning}), which "
+                    f"{who} requires '{capability}' of its {_spoken(slot)} ({meaning}), which "
                     f"'{stage.slots[slot].name}' ({stage.slots[slot].place}) does not have; it has: "
                     f"{', '.join(sorted(encoder.capabilities)) or 'none'}. "
                     f"`medvl fits {slot} FILE` lists what would fit"
                 )
+
+
+def _spoken(slot: str) -> str:
+    return slot if slot == "fusion" else f"{slot} encoder"
 
 
 def _check_needs(stage: Stage, model: Model, objective: Objective) -> tuple[str, ...]:
@@ -216,22 +228,11 @@ def _check_fields(
         raise ConfigError(problems)
 
 
-def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
-    known = ["val/loss"]
-    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
-        missing = [name for name in evaluator.wants if name not in objective.predicts]
-        if missing:
-            raise ConfigError(
-                f"{component.place}: evaluator '{component.name}' wants {', '.join(missing)}, and objective "
-                f"'{stage.objective.name}' predicts {', '.join(objective.predicts) or 'nothing'}"
-            )
-        if "labels" in evaluator.reads and not data.labels:
-            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
-        known += [f"val/{name}" for name in evaluator.metrics()]
-    if stage.stop is not None and stage.stop.metric not in known:
+def _check_answers(stage: Stage, data: DataSpec, objective: Objective) -> None:
+    if "answers" in objective.reads and not data.answers:
         raise ConfigError(
-            f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
-            f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
+            f"{stage.data.place}: objective '{stage.objective.name}' learns to answer questions, and the cases are "
+            "none. do: choose a dataset with questions, and text: question"
         )
 
 

@@ -14,6 +14,7 @@ from medvl.engine.start import may_lack
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Model
 from medvl.objectives.base import Objective
+from medvl.objectives.total import take_term, terms_of
 
 
 def check_slot_starts(
@@ -55,21 +56,34 @@ def check_slot_starts(
 
 
 def check_objective_start(stage: Stage, objective: Objective, earlier: dict[str, Plan], refused: Sequence[str]) -> None:
-    """Whether the objective's `init` is there and fits.
+    """Whether the objective's `init`, `STAGE` or `STAGE.TERM`, is there and fits.
 
     Raises:
         ConfigError: it is not, or does not.
     """
     component = stage.objective
-    if component.init is None or component.init in refused:
+    if component.init is None:
         return
-    if component.init not in earlier:
-        raise ConfigError(_no_such_stage(component, component.init, earlier))
-    differing = _first_difference(earlier[component.init].objective, shapes_of(objective.inherits()))
+    parent, _, term = component.init.partition(".")
+    if parent in refused:
+        return
+    if parent not in earlier:
+        raise ConfigError(_no_such_stage(component, parent, earlier))
+    given = earlier[parent].objective
+    terms = terms_of(given)
+    if term:
+        given = take_term(given, term)
+        if not given:
+            raise ConfigError(
+                f"{component.place}.init: the objective of stage '{parent}' has no term '{term}' with weights."
+                f"{nearest(term, terms)} its terms: {', '.join(terms) or 'none'}"
+            )
+    differing = _first_difference(given, shapes_of(objective.inherits()))
     if differing:
+        several = f"write init: {parent}.TERM for that of a term ({', '.join(terms)}), " if terms and not term else ""
         raise ConfigError(
             f"{component.place}.init: the weights of the objective of '{component.init}' do not fit this one: "
-            f"{differing}. give both stages the same objective and labels, or init: null"
+            f"{differing}. {several}give both stages the same objective and labels, or init: null"
         )
 
 

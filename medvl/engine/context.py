@@ -56,10 +56,22 @@ class StageContext:
 
     def feeder(self, cases: CaseArrays, *, accumulate: int = 1, sort_window: int | None = None) -> Feeder:
         """Batches of these cases, seen through the objective's views; as features where they have them."""
+        return self._feeder(cases, self.fabric.global_rank, self.fabric.world_size, accumulate, sort_window)
+
+    def own_feeder(self, cases: CaseArrays) -> Feeder:
+        """The same of cases that this process alone sees; a batch is no larger than a process has in training."""
+        return self._feeder(cases, 0, 1, self.stage.budget.batch_size // self.micro_batch, None)
+
+    @property
+    def micro_batch(self) -> int:
+        """How many cases a process has in memory at a time in training."""
+        budget = self.stage.budget
+        return max(1, budget.batch_size // (budget.accumulate * self.fabric.world_size))
+
+    def _feeder(self, cases: CaseArrays, rank: int, world: int, accumulate: int, sort_window: int | None) -> Feeder:
         wanted = self.plan.views if cases.features is None else ()
         views = {name: view for name, view in build_views(self.stage).items() if name in wanted}
         return Feeder(
             cases, views, batch_size=self.stage.budget.batch_size, device=self.fabric.device, seed=self.seed,
-            rank=self.fabric.global_rank, world=self.fabric.world_size, accumulate=accumulate,
-            sort_window=sort_window,
+            rank=rank, world=world, accumulate=accumulate, sort_window=sort_window,
         )  # fmt: skip

@@ -7,25 +7,20 @@ from contextlib import closing
 from typing import Literal
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
 from medvl.config.component import Component
-from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays
 from medvl.data.dataset import IMAGE, PATIENT
 from medvl.data.draw import rows_of
 from medvl.data.feed import Feeder
-from medvl.data.label_columns import labels_of
 from medvl.data.selection import Selection, Split
-from medvl.data.store import build_store
-from medvl.data.study_table import open_table
 from medvl.engine.load import TrainedStage
+from medvl.engine.opened_data import OpenedData
 from medvl.errors import ConfigError, DataError
 from medvl.evaluate.embedding import Embedded
 from medvl.models.base import Batch
-from medvl.runs.hashing import pseudonym
 
 Space = Literal["pooled", "shared"]
 BATCH = 64
@@ -62,26 +57,15 @@ def embed(
     view = trained.view()
     if view is None:
         raise DataError(f"stage '{trained.stage.name}' looks at no image. give the folder of a stage that does")
-    dataset = data.build()
-    problems = selection.unfit(dataset, data.name)
-    if problems:
-        raise ConfigError([f"{data.place}: {problem}" for problem in problems])
-    table = open_table(dataset)
-    store = build_store(
-        dataset, table.column(IMAGE), side=view.source, fit=selection.fit, decode=selection.decode,
-        folder=cache_folder("images"), max_bad=selection.max_bad,
-    )  # fmt: skip
-    rows = rows_of(table, split, selection, seed, store.good)
+    opened = OpenedData.open(data, selection, view.source)
+    rows = rows_of(opened.table, split, selection, seed, opened.good)
     if len(rows) > cases:
         rows = np.sort(np.random.default_rng(seed).choice(rows, cases, replace=False))
-    feeder = Feeder(CaseArrays(rows, store), {"image": view}, batch_size=BATCH, device="cpu", seed=seed)
+    feeder = Feeder(CaseArrays(rows, opened.store), {"image": view}, batch_size=BATCH, device="cpu", seed=seed)
     with closing(feeder.once()) as batches, torch.no_grad():
         vectors = torch.cat([encode(batch).float() for batch in batches]).numpy()  # (N, D)
-    labels = selection.chosen_labels(dataset.labels)
-    values = labels_of(table, labels, selection).read(rows) if labels else np.zeros((len(rows), 0), np.float32)
-    ids = table.select([IMAGE, PATIENT]).take(pa.array(rows)).to_pydict()
-    keys, patients = ([pseudonym(str(one)) for one in ids[column]] for column in (IMAGE, PATIENT))
-    return Embedded(name, vectors, np.array(keys), np.array(patients), tuple(labels), values)
+    keys, patients = (np.array(opened.pseudonyms(column, rows)) for column in (IMAGE, PATIENT))
+    return Embedded(name, vectors, keys, patients, opened.labels, opened.label_values(rows))
 
 
 def _encoder(trained: TrainedStage, space: Space) -> Callable[[Batch], Tensor]:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from medvl.engine.assemble import build_evaluators
+from medvl.engine.asked import cautions, wanted_by
+from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
+from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
-from medvl.evaluate.base import Cases, Result
+from medvl.evaluate.base import Cases, Evaluator, Result
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
 from medvl.runs.figures import plot_findings
+from medvl.runs.listing import listing_name, write_listing
 from medvl.runs.metrics_log import read_metrics
 from medvl.runs.predictions import write_predictions
 from medvl.runs.progress import PATIENCE, Progress
@@ -32,28 +36,37 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     """
     share_buffers(context.fabric, trainable)
     trainable.eval()
-    evaluators = build_evaluators(context.stage, data.spec)
+    evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
     for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        cases[split] = _predicted(context, trainable, data, split)
+        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+        cases[split] = _predicted(context, trainable, data, split, asking)
+    given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
-    results = [evaluator.evaluate(cases[evaluator.split]) for evaluator in evaluators]
+    results = [evaluator.evaluate(own) for evaluator, own in zip(evaluators, given, strict=True)]
+    for evaluator, result in zip(evaluators, results, strict=True):
+        result.notes += cautions(evaluator, trainable.objective, trainable.model)
     titles = [component.name for component in context.stage.evaluate]
     tables = [result_table(context.stage.name, *each) for each in zip(evaluators, titles, results, strict=True)]
     stems = _distinct([f"{title}-{evaluator.split}" for title, evaluator in zip(titles, evaluators, strict=True)])
     for stem, table, result in zip(stems, tables, results, strict=True):
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
+    _write_listings(context, evaluators, given)
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables
 
 
-def _predicted(context: StageContext, trainable: Trainable, data: StageData, split: str) -> Cases:
-    rows = data.splits[split]
+def _predicted(
+    context: StageContext, trainable: Trainable, data: StageData, split: str, evaluators: Sequence[Evaluator]
+) -> Cases:
+    rows, wanted = data.splits[split], wanted_by(evaluators, trainable.objective)
+    if not wanted:
+        return cases_of(data, split, {}, evaluators)
     title, share = f"{context.stage.name}: predicting {split}", len(rows) // context.fabric.world_size
     with Progress(title, share, "case", enabled=context.leads, patience=PATIENCE) as progress:
 
@@ -62,7 +75,18 @@ def _predicted(context: StageContext, trainable: Trainable, data: StageData, spl
             progress.advance(cases)
 
         feeder = context.feeder(data.cases(rows))
-        return cases_of(data, split, predict(context.fabric, trainable, feeder, after_batch=after_batch))
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, after_batch=after_batch)
+        return cases_of(data, split, predicted, evaluators)
+
+
+def _write_listings(context: StageContext, evaluators: list[Evaluator], given: list[Cases]) -> None:
+    """What evaluators list case by case; a second list of one name and split has a number."""
+    listing = [(one, cases) for one, cases in zip(evaluators, given, strict=True) if one.listing]
+    names = _distinct([listing_name(one.listing, one.split) for one, _ in listing])
+    for name, (one, cases) in zip(names, listing, strict=True):
+        columns = one.listed(cases)
+        if columns:
+            write_listing(context.folder / f"{name}.parquet", columns)
 
 
 def draw_curves(context: StageContext, best_step: int | None) -> None:

@@ -34,7 +34,7 @@ PART = 2048  # cases between two writes: what a kill costs
 def read_features(context: StageContext, model: Model, data: StageData) -> FeatureStore:
     """The pooled features of all cases of the stage, from the cache folder; those that are missing are encoded now.
 
-    Kept by the encoder's weights and parameters, the view and the image store, row by row of the study table: a stage
+    Kept by the encoder's weights and parameters, the view and the image store, row by row of that store: a stage
     of another fraction or seed finds what it shares with this one. Two processes may call at once; one encodes.
 
     Args:
@@ -47,10 +47,10 @@ def read_features(context: StageContext, model: Model, data: StageData) -> Featu
         OSError: the disk is full.
     """
     assert model.image is not None and data.store is not None  # the plan says that there are features to keep
-    rows = np.unique(np.concatenate([data.train, *data.splits.values()]))
+    rows = np.unique(data.shown(np.concatenate([data.train, *data.splits.values()])))
     view = build_views(context.stage)[context.plan.views[0]]
     folder = cache_folder("features", _key(context, model.image, data))
-    store = FeatureStore(folder, data.table.num_rows, model.width(POOLED))
+    store = FeatureStore(folder, len(data.store), model.width(POOLED))
     if context.fabric.broadcast(len(store.missing(rows)) > 0):  # one answer for all processes
         with hold(folder, wait=True) if context.leads else nullcontext():
             context.fabric.barrier()  # nobody looks before the leader holds the folder, or writes before all looked

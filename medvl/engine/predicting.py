@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +13,7 @@ import torch
 from medvl.data.feed import Feeder
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
-from medvl.evaluate.base import Cases
+from medvl.evaluate.base import Cases, Evaluator
 from medvl.models.distributed import apart
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ def predict(
     trainable: Trainable,
     feeder: Feeder,
     *,
-    outputs: bool = True,
+    wanted: Collection[str] | None = None,
     losses: bool = False,
     after_batch: Callable[[int], None] | None = None,
 ) -> dict[str, np.ndarray]:
@@ -38,7 +38,7 @@ def predict(
         fabric: precision and processes.
         trainable: predicts.
         feeder: of the cases.
-        outputs: ask for `predict`'s outputs.
+        wanted: the outputs of `predict` that are asked for; None is all.
         losses: ask for the loss; each case gets its batch's, so that their mean weighs batches by their cases.
         after_batch: called with the number of cases of each batch.
     """
@@ -46,9 +46,9 @@ def predict(
     with apart(), closing(feeder.once()) as batches:
         for batch in batches:
             with fabric.autocast():
-                if outputs:
-                    for name, value in trainable.predict(batch).items():
-                        found[name].append(value.float())
+                if wanted is None or wanted:
+                    for name, value in trainable.predict(batch, wanted).items():
+                        found[name].append(value.float() if value.is_floating_point() else value)
                 if losses:
                     total = torch.stack(list(trainable(batch).values())).sum().float()
                     found["loss"].append(total.expand(len(batch["positions"])))
@@ -65,9 +65,11 @@ def predict(
     return {name: values[order] for name, values in arrays.items()}
 
 
-def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray]) -> Cases:
-    """Predictions with what evaluators read beside them."""
+def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray], evaluators: Iterable[Evaluator]) -> Cases:
+    """Predictions with what these evaluators read beside them."""
     rows = data.splits[split]
-    fields = {} if data.labels is None else {"labels": data.labels.read(rows)}
+    fields = data.told(rows)
+    if data.texts is not None and any("text" in evaluator.reads for evaluator in evaluators):
+        fields["text"] = np.array(data.texts.read(rows).to_pylist(), object)
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
     return Cases(rows, data.patients(rows), fields, outputs)

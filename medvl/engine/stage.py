@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from medvl.data.answers import AnswerClasses
 from medvl.data.dataset import Dataset
 from medvl.engine.assemble import build_model, build_objective
 from medvl.engine.context import StageContext
@@ -15,7 +16,7 @@ from medvl.engine.start import corpus_for, load_objective, load_start, save_expo
 from medvl.engine.trainable import Trainable
 from medvl.engine.training import train
 from medvl.models.weights import Coverage
-from medvl.runs.folder import TOKENIZER
+from medvl.runs.folder import ANSWERS, TOKENIZER
 
 
 def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) -> Outcome:
@@ -41,6 +42,8 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
         seed_everything(context.seed)
         trainable, coverages = _build(context, data)
         record.describe(data, coverages)
+        if context.leads and data.answers is not None:
+            AnswerClasses(data.spec.answers).write(context.folder / ANSWERS)
         if context.fabric.global_rank:  # the same first weights everywhere, but each process its own dropout
             seed_everything(context.seed + context.fabric.global_rank)
         if context.plan.keeps_features:

@@ -13,6 +13,7 @@ import numpy as np
 import pyarrow as pa
 
 from medvl.contract import DataSpec
+from medvl.data.answers import UNSEEN, AnswerClasses
 from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS
@@ -23,6 +24,7 @@ from medvl.data.lints.finding import Finding
 from medvl.data.lints.same_image import stored_contents
 from medvl.data.lints.suite import after_reading, of_splits
 from medvl.data.patients import codes_of
+from medvl.data.question_table import ANSWER, ROW, open_questions, told_of
 from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
 from medvl.data.study_table import open_table
@@ -31,6 +33,7 @@ from medvl.engine.assemble import data_spec
 from medvl.engine.context import StageContext
 from medvl.engine.identity import seed_of
 from medvl.engine.plan import Plan
+from medvl.engine.start import answers_file
 from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer
 from medvl.runs.progress import PATIENCE, Progress
@@ -44,8 +47,10 @@ class StageData:
     """What `read_stage_data` found. What is as long as the table lies memory-mapped on the disk.
 
     Attributes:
-        table: the study table; every row number counts in it.
-        store: decoded radiographs by row, or None where the stage looks at none.
+        table: the study table, or that of its questions; every row number counts in it.
+        store: decoded radiographs by row of the study table, or None where the stage looks at none.
+        image_rows: (N,) int64, each question's row of the study table; None where rows are images.
+        answers: (N,) int64, the class of each question's answer; None where the stage reads none.
         labels: labels by row, or None.
         texts: a text of each row, or None.
         sides: (N,) int8, each row's place in `SPLITS`, -1 outside the cohort.
@@ -62,6 +67,8 @@ class StageData:
 
     table: pa.Table
     store: ImageStore | None
+    image_rows: np.ndarray | None
+    answers: np.ndarray | None
     labels: LabelColumns | None
     texts: Texts | None
     sides: np.ndarray
@@ -94,7 +101,20 @@ class StageData:
 
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""
-        return CaseArrays(rows, self.store, self.tokens, self.labels, self.features)
+        return CaseArrays(
+            rows, self.store, self.tokens, self.labels, self.features, image_rows=self.image_rows, answers=self.answers
+        )
+
+    def shown(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) int64: by which the store and features are asked for what these rows show."""
+        return self.cases(rows).shown(rows)
+
+    def told(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+        """What evaluators read of these rows beside predictions: `labels`; of questions `answers`, `kind`, ..."""
+        fields = {} if self.labels is None else {"labels": self.labels.read(rows)}
+        if self.answers is not None:
+            fields |= {"answers": self.answers[rows], **told_of(self.table, rows)}
+        return fields
 
 
 def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
@@ -110,15 +130,21 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     plan, seed, shared = context.plan, seed_of(context.experiment, context.stage), context.experiment.seed
     selection = plan.stage.selection
     spec = data_spec(plan.stage, dataset)
-    table = open_table(dataset)
+    studies = open_table(dataset)
+    table = open_questions(studies) if selection.asks else studies
+    image_rows = np.asarray(table.column(ROW)) if selection.asks else None
     sides = splits_of(table, selection, shared, split_by=dataset.split_by, presets=dataset.expectations)
-    store = _store(context, dataset, table) if plan.views else None
-    rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
+    store = _store(context, dataset, studies) if plan.views else None
+    good = None if store is None else store.good if image_rows is None else store.good[image_rows]
+    rows = partial(rows_of, table, selection=selection, seed=seed, good=good, splits=sides)
     train = rows(selection.split)
-    splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
-    texts = Texts(table, selection.text_rule) if plan.reads_text and selection.text_rule is not None else None
+    asked = [name for name in evaluated_splits(plan) if name in _needed(plan) or (sides == SPLITS.index(name)).any()]
+    splits: dict[str, np.ndarray] = {name: rows(name) for name in asked}
+    wanted = plan.reads_text or plan.judges_text
+    texts = Texts(table, selection.text_rule) if wanted and selection.text_rule is not None else None
     labels = labels_of(table, spec.labels, selection) if plan.reads_labels else None
-    findings = of_splits(dataset, selection, table, sides, None if store is None else stored_contents(store.hashes))
+    contents = None if store is None else stored_contents(store.hashes)
+    findings = of_splits(dataset, selection, studies, _of_images(sides, image_rows, studies.num_rows), contents)
     findings += after_reading(
         dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
         evaluated=splits,
@@ -127,8 +153,43 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    notes = _notes(store, texts, train)
-    return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
+    notes, answers = _notes(store, texts, train), None
+    if plan.reads_answers:
+        learned_from = np.flatnonzero(sides == SPLITS.index(selection.split))
+        classes = _answer_classes(context, table, learned_from)
+        answers, spec = classes.number(table.column(ANSWER)), replace(spec, answers=classes.names)
+        notes += _answer_notes(classes, answers[train])
+    return StageData(
+        table, store, image_rows, answers, labels, texts, sides, train, splits, selection.split, spec, notes, findings
+    )
+
+
+def _of_images(sides: np.ndarray, image_rows: np.ndarray | None, images: int) -> np.ndarray:
+    """(N,) sides of the study table's rows, from those of its questions; an image without one is on none."""
+    if image_rows is None:
+        return sides
+    found = np.full(images, -1, sides.dtype)
+    found[image_rows] = sides
+    return found
+
+
+def _answer_classes(context: StageContext, table: pa.Table, rows: np.ndarray) -> AnswerClasses:
+    """Those of the stage whose objective this one starts from, or else of the whole split that it learns from.
+
+    Whatever fraction of it is taken, as with a text encoder's vocabulary: all fractions have the same classes.
+    """
+    inherited = answers_file(context.plan, context.parents)
+    if inherited is not None:
+        return AnswerClasses.read(inherited)
+    return AnswerClasses.of(table.column(ANSWER).take(pa.array(rows)), context.stage.selection.least_answers)
+
+
+def _answer_notes(classes: AnswerClasses, train: np.ndarray) -> list[str]:
+    notes = [f"{len(classes.names)} answers are classes"]
+    rare = int((train == UNSEEN).sum())
+    if rare:
+        notes.append(f"{rare} of {len(train)} training questions have an answer that is no class and teach none")
+    return notes
 
 
 def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> TokenArrays:
@@ -146,6 +207,11 @@ def evaluated_splits(plan: Plan) -> list[Split]:
     """The splits that a stage evaluates: the evaluators' own, and `val` where something validates or stops."""
     wanted = {cast(Split, evaluator.split) for evaluator in plan.evaluators}
     return sorted(wanted | ({"val"} if plan.evaluators or plan.stage.stop is not None else set()))
+
+
+def _needed(plan: Plan) -> set[str]:
+    """The splits that a stage cannot do without: to validate is none of them where no metric selects the weights."""
+    return {evaluator.split for evaluator in plan.evaluators} | ({"val"} if plan.stage.stop is not None else set())
 
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:

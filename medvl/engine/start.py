@@ -15,14 +15,17 @@ from medvl.models.base import ImageEncoder, Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
 from medvl.objectives.base import Objective
-from medvl.runs.folder import EXPORTS, OBJECTIVE, TOKENIZER
+from medvl.objectives.total import take_term
+from medvl.runs.folder import ANSWERS, EXPORTS, OBJECTIVE, TOKENIZER
 
 
 def parents_of(stage: Stage) -> list[str]:
     """Names of the stages that a stage starts from, by its YAML; files are not stages."""
     inits = [slot.init for slot in stage.slots.values() if slot.init is not None]
     named = {init.partition(".")[0] for init in inits if not Path(init).is_absolute() and not Path(init).is_file()}
-    return sorted(named | ({stage.objective.init} if stage.objective.init is not None else set()))
+    if stage.objective.init is not None:
+        named.add(stage.objective.init.partition(".")[0])
+    return sorted(named)
 
 
 def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: RowTexts | None) -> Corpus:
@@ -36,6 +39,13 @@ def corpus_for(plan: Plan, folder: Path, parents: Mapping[str, Path], texts: Row
         if parent is not None:
             return Corpus(tokenizer_file=parent / EXPORTS / TOKENIZER)
     return Corpus(texts=None if texts is None else lambda: texts)
+
+
+def answers_file(plan: Plan, parents: Mapping[str, Path]) -> Path | None:
+    """The classes of answers of the stage whose objective this one starts from, where it has some."""
+    init = plan.stage.objective.init
+    path = None if init is None else parents[init.partition(".")[0]] / ANSWERS
+    return path if path is not None and path.is_file() else None
 
 
 def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
@@ -66,7 +76,7 @@ def may_lack(module: nn.Module) -> frozenset[str]:
 
 
 def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:
-    """Fill the objective where it has an `init`; what covered what.
+    """Fill the objective where it has an `init`, `STAGE` or `STAGE.TERM`; what covered what.
 
     Raises:
         WeightsError: not every tensor fits; says which.
@@ -74,8 +84,12 @@ def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]
     init = plan.stage.objective.init
     if init is None:
         return []
-    state = read_weights(parents[init] / EXPORTS / OBJECTIVE)
-    return [load_weights(objective.inherits(), state, source=f"{init}'s objective", expected=1.0)]
+    parent, _, term = init.partition(".")
+    state = read_weights(parents[parent] / EXPORTS / OBJECTIVE)
+    source = f"{parent}'s objective"
+    if term:
+        state, source = take_term(state, term), f"{source}, term {term}"
+    return [load_weights(objective.inherits(), state, source=source, expected=1.0)]
 
 
 def save_exports(folder: Path, model: Model, objective: Objective, stage: Stage) -> list[Path]:

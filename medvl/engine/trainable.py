@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import Self
 
 from torch import Tensor, nn
@@ -28,6 +29,15 @@ class Trainable(nn.Module):
         self.model.train(mode)
         return self
 
-    def predict(self, batch: Batch) -> dict[str, Tensor]:
-        """What evaluators read."""
+    def predict(self, batch: Batch, wanted: Collection[str] | None = None) -> dict[str, Tensor]:
+        """What evaluators read; with `wanted`, these outputs at least."""
+        self.objective.wanted = None if wanted is None else frozenset(wanted)
         return self.objective.predict(self.model, batch)
+
+    def halves(self, batch: Batch) -> dict[str, Tensor]:
+        """What is computed once a case whose image and text are scored with others."""
+        return self.objective.halves(self.model, batch)
+
+    def score_pairs(self, halves: dict[str, Tensor]) -> Tensor:
+        """(P,) float32, how well the images and texts of these rows go together."""
+        return self.objective.score_pairs(self.model, halves)

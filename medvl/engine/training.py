@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import torch
 
 from medvl.data.feed import Feeder
-from medvl.engine.assemble import build_evaluators
+from medvl.engine.asked import validates, wanted_by
+from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
+from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.record import StageRecord
 from medvl.engine.schedules import Horizon
@@ -97,17 +99,22 @@ def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageR
 
 
 def _validator(context: StageContext, trainable: Trainable, data: StageData) -> Validate | None:
-    """Gives `val/loss`, and `val/METRIC` for all that the stage's evaluators measure."""
+    """Gives `val/loss`, and `val/METRIC` for all that the stage's evaluators measure at little cost."""
     if "val" not in data.splits:
         return None
     feeder = context.feeder(data.cases(data.splits["val"]))
-    evaluators = build_evaluators(context.stage, data.spec)
+    objective = trainable.objective
+    every = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
+    evaluators = [evaluator for evaluator in every if validates(context.stage, evaluator, objective)]
+    wanted = wanted_by(evaluators, objective)
 
     def validate() -> dict[str, float]:
-        predicted = predict(context.fabric, trainable, feeder, outputs=bool(evaluators), losses=True)
+        predicted = predict(context.fabric, trainable, feeder, wanted=wanted, losses=True)
         metrics = {"loss": float(predicted["loss"].mean())}
+        cases = cases_of(data, "val", predicted, evaluators)
         for evaluator in evaluators:
-            metrics |= evaluator.evaluate(cases_of(data, "val", predicted), intervals=False).metrics
+            given = with_pairs(context, trainable, data, evaluator, cases, "val")
+            metrics |= evaluator.evaluate(given, intervals=False).metrics
         return {f"val/{name}": value for name, value in metrics.items()}
 
     return validate

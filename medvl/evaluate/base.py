@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
 if TYPE_CHECKING:
     import numpy as np
+
+
+PAIR_SCORES = "pair_scores"  # not of a case alone: each image of a pool with each text of it
 
 
 @dataclass
@@ -19,8 +22,10 @@ class Cases:
     Attributes:
         rows: (N,) int64 row numbers of the study table.
         patients: (N,) int64 patient codes, for resampling by patient.
-        fields: what was read, e.g. `labels` (N, K) float32 with NaN where a label is unknown.
-        outputs: what the objective predicted, e.g. `logits` (N, K) float32.
+        fields: what was read: `labels` (N, K) float32 with NaN where a label is unknown, and where an evaluator reads
+            it `text` (N,) object, the str of the stage's text section, empty where a case has none.
+        outputs: what the objective predicted, e.g. `logits` (N, K) float32; and `pair_scores` (P, n, n) float32 of
+            the pools that an evaluator asks for (`Evaluator.pools_of`), image i (row) with text j (column).
     """
 
     rows: np.ndarray
@@ -47,17 +52,24 @@ class Result:
 
 
 class Evaluator(ABC):
-    """Metrics over predictions. The constructor's first parameter is `data` (`medvl.DataSpec`).
+    """Metrics over predictions.
+
+    The constructor's first parameters may be `data` (`medvl.DataSpec`) and `tokenizer` (of the model's text encoder,
+    None where it has none), in any order and each optional; keyword-only parameters are the YAML's.
 
     Attributes:
-        reads: fields it wants beside the predictions.
-        wants: outputs that the objective's `predict` must give.
+        reads: fields it wants beside the predictions: `labels`, `text`, `answers`.
+        wants: outputs that the objective's `predict` must give, or `pair_scores`, which it gives where it scores pairs.
+        instead: outputs that will do where it does not give those.
+        listing: what `listed` gives a list of, where it gives one; it becomes the file's name.
         split: whose cases it gets at the end of a stage.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): replicates.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
-    wants: ClassVar[tuple[str, ...]] = ("logits",)
+    wants: tuple[str, ...] = ("logits",)
+    instead: tuple[str, ...] = ()
+    listing: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"
 
@@ -72,3 +84,21 @@ class Evaluator(ABC):
     @abstractmethod
     def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
         """(column titles, rows) of text, to print at the end of a run."""
+
+    def takes(self, given: Collection[str]) -> tuple[str, ...] | None:
+        """Which outputs it takes where an objective gives these; None where too few."""
+        for outputs in (self.wants, self.instead):
+            if outputs and set(outputs) <= set(given):
+                return outputs
+        return None if self.wants else ()
+
+    def pools_of(self, cases: int) -> np.ndarray:
+        """Of an evaluator that takes `pair_scores`: (P, n) int64, positions among N cases.
+
+        Every image of a pool is scored with every text of it.
+        """
+        raise NotImplementedError
+
+    def listed(self, cases: Cases) -> dict[str, np.ndarray]:
+        """What a reader may want to see case by case, beside the metrics: columns by name, of one length."""
+        raise NotImplementedError

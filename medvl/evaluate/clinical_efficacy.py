@@ -7,8 +7,15 @@ from dataclasses import dataclass
 import numpy as np
 
 from medvl.errors import DataError
+from medvl.evaluate.bootstrap import Weighted, mean_defined
 from medvl.evaluate.f1 import count, ratio
+from medvl.evaluate.sums import weighted_sums
 from medvl.labelers.base import NOT_MENTIONED, POSITIVE, STATES
+
+METRICS = (
+    "clinical_accuracy", "clinical_precision", "clinical_recall", "clinical_f1", "clinical_positive_f1_macro",
+    "clinical_positive_f1_micro",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -34,13 +41,10 @@ class ClinicalEfficacy:
     positive_f1_micro: float
 
     def metrics(self) -> dict[str, float]:
-        """Plain means over the findings where a measure is defined (NaN where none is), as `clinical_f1`, ..."""
-        each = {name: getattr(self, name) for name in ("accuracy", "precision", "recall", "f1")}
-        means = {f"clinical_{name}": _mean_defined(values) for name, values in each.items()}
-        return means | {
-            "clinical_positive_f1_macro": self.positive_f1_macro,
-            "clinical_positive_f1_micro": self.positive_f1_micro,
-        }
+        """Plain means over the findings where a measure is defined (NaN where none is), by `METRICS`."""
+        each = (self.accuracy, self.precision, self.recall, self.f1)
+        means = [float(mean_defined(values[:, None])[0]) for values in each]
+        return dict(zip(METRICS, (*means, self.positive_f1_macro, self.positive_f1_micro), strict=True))
 
 
 def clinical_efficacy(original: np.ndarray, generated: np.ndarray) -> ClinicalEfficacy:
@@ -53,27 +57,60 @@ def clinical_efficacy(original: np.ndarray, generated: np.ndarray) -> ClinicalEf
     Raises:
         DataError: arrays that do not fit each other, no report, or another value.
     """
+    original, generated = _fitting(original, generated)
+    once = np.ones((len(original), 1), np.uint8)
+    accuracy, precision, recall, f1 = (values[:, 0] for values in _by_finding(original, generated, once))
+    macro, micro = _positive_f1(original, generated, once)
+    return ClinicalEfficacy(accuracy, precision, recall, f1, float(macro[0]), float(micro[0]))
+
+
+def resampled_efficacy(original: np.ndarray, generated: np.ndarray) -> Weighted:
+    """A function from case weights (N, R) to all of `METRICS` under them, (len(METRICS), R).
+
+    Args:
+        original, generated: as in `clinical_efficacy`.
+
+    Raises:
+        DataError: as there.
+    """
+    original, generated = _fitting(original, generated)
+
+    def measure(weights: np.ndarray) -> np.ndarray:
+        means = [mean_defined(values) for values in _by_finding(original, generated, weights)]
+        return np.stack([*means, *_positive_f1(original, generated, weights)])
+
+    return measure
+
+
+def _by_finding(original: np.ndarray, generated: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, ...]:
+    """Accuracy, precision, recall and F1 under case weights (N, R), (K, R) each."""
+    same = original == generated
+    mentioned, claimed = original != NOT_MENTIONED, generated != NOT_MENTIONED
+    sums = weighted_sums(np.hstack([same, same & mentioned, claimed, mentioned]), weights)  # (4 K, R)
+    equal, agreed, claims, mentions = np.split(sums, 4)
+    precision, recall = _share(agreed, claims), _share(agreed, mentions)
+    defined = ~np.isnan(precision) & ~np.isnan(recall)
+    total = np.where(defined, precision + recall, 0)
+    f1 = np.where(defined, ratio(np.where(defined, 2 * precision * recall, 0), total), np.nan)
+    return equal / weights.sum(axis=0, dtype=np.float64), precision, recall, f1
+
+
+def _positive_f1(original: np.ndarray, generated: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """F1 of being positive under case weights (N, R): mean over findings, and pooled, (R,) each."""
+    positive, called = original == POSITIVE, generated == POSITIVE
+    counts = count(positive, called, np.ones_like(positive), weights)
+    there = counts.hits + counts.false_alarms + counts.misses > 0
+    return mean_defined(np.where(there, counts.f1(), np.nan)), counts.micro()
+
+
+def _fitting(original: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     original, generated = _checked(original, "original"), _checked(generated, "generated")
     if original.shape != generated.shape:
         raise DataError(
             f"labels of original reports {original.shape} and of generated ones {generated.shape} cannot be compared. "
             "give the same reports and findings, in the same order"
         )
-    same = original == generated
-    mentioned, claimed = original != NOT_MENTIONED, generated != NOT_MENTIONED
-    agreed = (same & mentioned).sum(axis=0)
-    precision, recall = _share(agreed, claimed.sum(axis=0)), _share(agreed, mentioned.sum(axis=0))
-    defined = ~np.isnan(precision) & ~np.isnan(recall)
-    total = np.where(defined, precision + recall, 0)
-    f1 = np.where(defined, ratio(np.where(defined, 2 * precision * recall, 0), total), np.nan)
-    return ClinicalEfficacy(same.mean(axis=0), precision, recall, f1, *_positive_f1(original, generated))
-
-
-def _positive_f1(original: np.ndarray, generated: np.ndarray) -> tuple[float, float]:
-    positive, called = original == POSITIVE, generated == POSITIVE
-    counts = count(positive, called, np.ones_like(positive), np.ones((len(positive), 1), np.uint8))
-    each = np.where((positive | called).any(axis=0), counts.f1()[:, 0], np.nan)
-    return _mean_defined(each), float(counts.micro()[0])
+    return original, generated
 
 
 def _checked(labels: np.ndarray, whose: str) -> np.ndarray:
@@ -91,8 +128,3 @@ def _checked(labels: np.ndarray, whose: str) -> np.ndarray:
 
 def _share(part: np.ndarray, whole: np.ndarray) -> np.ndarray:
     return np.where(whole > 0, ratio(part, whole), np.nan)
-
-
-def _mean_defined(values: np.ndarray) -> float:
-    defined = values[~np.isnan(values)]
-    return float(defined.mean()) if len(defined) else float("nan")

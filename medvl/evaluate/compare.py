@@ -9,6 +9,7 @@ from typing import Literal
 import numpy as np
 
 from medvl.errors import DataError
+from medvl.evaluate.answered import Answered
 from medvl.evaluate.answers import Answers
 from medvl.evaluate.base import Cases
 from medvl.evaluate.bootstrap import Difference, IntervalRule, Replicated, clusters, difference_of, replicated
@@ -40,7 +41,10 @@ class Compared:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two models, metric by metric (`auroc_macro`, ..., `auroc/Edema`), what was resampled, and what to know of it."""
+    """Two models, metric by metric (`auroc_macro`, ..., `auroc/Edema`), what was resampled, and what to know of it.
+
+    Names with a slash are the family that p is adjusted over: findings, or types of questions.
+    """
 
     metrics: dict[str, Compared]
     units: int
@@ -79,7 +83,44 @@ def compare_findings(
         judged = Judged(answers, logit_threshold)
         return replicated(lambda weights: judged.measure(measure, weights).rows(), codes, replicates, seed)
 
-    of_a, of_b = replicates_of(a), replicates_of(b)
+    metrics = _compared(replicates_of(a), replicates_of(b), names(measure, labels), confidence, rule)
+    return Comparison(metrics, int(codes.max()) + 1, a.notes() + _too_few(replicates, int(a.defined.sum())))
+
+
+def compare_answers(
+    cases_a: Cases,
+    cases_b: Cases,
+    *,
+    replicates: int = 1000,
+    unit: Literal["patient", "case"] = "patient",
+    confidence: float = 0.95,
+    rule: IntervalRule = "linear",
+    seed: int = 0,
+) -> Comparison:
+    """Accuracy of `a`'s answers minus that of `b`'s, of each group of questions; the same draws for both.
+
+    What is right is told by each model's own classes, so that they may differ.
+
+    Args:
+        cases_a, cases_b: predictions of two models for the same questions, in one order.
+        replicates, unit, confidence, rule, seed: as in `compare_findings`.
+
+    Raises:
+        DataError: the questions are not the same.
+    """
+    a, b = Answered.of(cases_a), Answered.of(cases_b)
+    if a.names != b.names or not np.array_equal(a.members, b.members):
+        raise DataError("answers to different questions cannot be compared. predict the same split of the same data")
+    codes = clusters(cases_a.patients, unit)
+    of_a, of_b = (replicated(each.accuracies, codes, replicates, seed) for each in (a, b))
+    metrics = _compared(of_a, of_b, a.names, confidence, rule)
+    return Comparison(metrics, int(codes.max()) + 1, _too_few(replicates, sum("/" in name for name in a.names)))
+
+
+def _compared(
+    of_a: Replicated, of_b: Replicated, metrics: tuple[str, ...], confidence: float, rule: IntervalRule
+) -> dict[str, Compared]:
+    """M metrics of two models in the same draws; p is adjusted over those whose name has a slash."""
     differences = [
         difference_of(one - other, draws, confidence, rule)
         for one, other, draws in zip(of_a.point, of_b.point, of_a.draws - of_b.draws, strict=True)
@@ -88,11 +129,11 @@ def compare_findings(
         medvill_t_test(one[:MEDVILL_REPLICATES], other[:MEDVILL_REPLICATES])
         for one, other in zip(of_a.draws, of_b.draws, strict=True)
     ]
-    averages = len(differences) - len(labels)
-    adjusted = np.append(np.full(averages, np.nan), holm(np.array([each.p for each in differences[averages:]])))
+    family = np.array(["/" in name for name in metrics])
+    adjusted = np.full(len(metrics), np.nan)
+    adjusted[family] = holm(np.array([each.p for each in differences])[family])
     values = zip(of_a.point.tolist(), of_b.point.tolist(), differences, adjusted.tolist(), medvill, strict=True)
-    metrics = dict(zip(names(measure, labels), (Compared(*each) for each in values), strict=True))
-    return Comparison(metrics, int(codes.max()) + 1, a.notes() + _too_few(replicates, int(a.defined.sum())))
+    return dict(zip(metrics, (Compared(*each) for each in values), strict=True))
 
 
 def compare(
@@ -118,7 +159,7 @@ def _too_few(replicates: int, findings: int) -> list[str]:
     if smallest < SIGNIFICANT:
         return []
     return [
-        f"with {replicates} replicates and {findings} findings no adjusted p can be below {smallest:.2f}. "
+        f"with {replicates} replicates and a family of {findings} no adjusted p can be below {smallest:.2f}. "
         f"draw at least {math.ceil(2 * findings / SIGNIFICANT)}"
     ]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from medvl.errors import DataError
-from medvl.evaluate.ranking import Ranking, rank
+from medvl.evaluate.ranking import Ranking, best, rank
 
 IMAGE_TO_REPORT, REPORT_TO_IMAGE = DIRECTIONS = ("image_to_report", "report_to_image")
 
@@ -57,3 +57,18 @@ def rank_both_ways(scores: np.ndarray, codes: np.ndarray, cutoffs: tuple[int, ..
     """
     same = codes[:, None] == codes[None, :]
     return {IMAGE_TO_REPORT: rank(scores, same, cutoffs), REPORT_TO_IMAGE: rank(scores.T, same, cutoffs)}
+
+
+def best_both_ways(scores: np.ndarray, codes: np.ndarray, count: int) -> dict[str, np.ndarray]:
+    """The first candidates of each query of a pool, in the order of `rank_both_ways`.
+
+    Args:
+        scores: (n, n) of image i (row) with report j (column).
+        codes: (n,) what makes cases answer each other.
+        count: how many candidates of each query.
+
+    Returns:
+        Direction -> (n, min(count, n)) int64 places within the pool, the best first.
+    """
+    same = codes[:, None] == codes[None, :]
+    return {IMAGE_TO_REPORT: best(scores, same, count), REPORT_TO_IMAGE: best(scores.T, same, count)}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -64,6 +65,40 @@ def rank(scores: np.ndarray, positive: np.ndarray, cutoffs: tuple[int, ...] = (1
     Raises:
         DataError: arrays that do not fit each other, a score that is not a number, or a cutoff below 1.
     """
+    scores, positive = _checked(scores, positive)
+    if min(cutoffs, default=1) < 1:
+        raise DataError(f"cutoff {min(cutoffs)} of a ranking is below 1. count from the first candidate")
+    queries, candidates = scores.shape
+    first, found = np.empty(queries, np.int64), np.empty((queries, len(cutoffs)), np.int64)
+    for part, order in _ordered(scores, positive):
+        right = np.take_along_axis(positive[part], order, axis=1)  # (q, C), best candidate first
+        first[part] = np.where(right.any(axis=1), right.argmax(axis=1), candidates) if candidates else 0
+        found[part] = np.stack([right[:, :k].sum(axis=1) for k in cutoffs], axis=1) if cutoffs else 0
+    return Ranking(first, found, positive.sum(axis=1), tuple(cutoffs))
+
+
+def best(scores: np.ndarray, positive: np.ndarray, count: int) -> np.ndarray:
+    """The first `count` candidates of each query, in the order of `rank`: (Q, min(count, C)) int64 columns.
+
+    Raises:
+        DataError: arrays that do not fit each other, or a score that is not a number.
+    """
+    scores, positive = _checked(scores, positive)
+    parts = [order[:, :count] for _, order in _ordered(scores, positive)]
+    return np.concatenate(parts) if parts else np.empty((0, min(count, scores.shape[1])), np.int64)
+
+
+def _ordered(scores: np.ndarray, positive: np.ndarray) -> Iterator[tuple[slice, np.ndarray]]:
+    """Some queries at a time, and for each of them all candidates, the best first: (q, C) int64."""
+    queries, candidates = scores.shape
+    step = max(1, CELLS // max(1, candidates))
+    for start in range(0, queries, step):
+        part = slice(start, start + step)
+        # the last key comes first: score, then wrong before right
+        yield part, np.lexsort((positive[part], -scores[part].astype(np.float64)))
+
+
+def _checked(scores: np.ndarray, positive: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     scores, positive = np.asarray(scores), np.asarray(positive, bool)
     if scores.ndim != 2 or scores.shape != positive.shape:
         raise DataError(
@@ -72,15 +107,4 @@ def rank(scores: np.ndarray, positive: np.ndarray, cutoffs: tuple[int, ...] = (1
         )
     if np.isnan(scores).any():
         raise DataError(f"{np.isnan(scores).sum()} of {scores.size} scores are not numbers, and cannot be ranked")
-    if min(cutoffs, default=1) < 1:
-        raise DataError(f"cutoff {min(cutoffs)} of a ranking is below 1. count from the first candidate")
-    queries, candidates = scores.shape
-    first, found = np.empty(queries, np.int64), np.empty((queries, len(cutoffs)), np.int64)
-    step = max(1, CELLS // max(1, candidates))
-    for start in range(0, queries, step):
-        part = slice(start, start + step)
-        order = np.lexsort((positive[part], -scores[part].astype(np.float64)))  # last key first: score, then positive
-        right = np.take_along_axis(positive[part], order, axis=1)  # (q, C), best candidate first
-        first[part] = np.where(right.any(axis=1), right.argmax(axis=1), candidates) if candidates else 0
-        found[part] = np.stack([right[:, :k].sum(axis=1) for k in cutoffs], axis=1) if cutoffs else 0
-    return Ranking(first, found, positive.sum(axis=1), tuple(cutoffs))
+    return scores, positive

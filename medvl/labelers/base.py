@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     import numpy as np
 
+    from medvl.labelers.aggregate import Mention
+
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, 2
 STATES = {
     POSITIVE: "positive", NEGATIVE: "negative", UNCERTAIN: "uncertain", NOT_MENTIONED: "not mentioned"
@@ -27,3 +29,7 @@ class Labeler(ABC):
     @abstractmethod
     def label(self, reports: Sequence[str]) -> np.ndarray:
         """What N reports say of K findings: (N, K) int8, 1 positive, 0 negative, -1 uncertain, 2 not mentioned."""
+
+    def mentions(self, report: str) -> tuple[str, list[Mention]] | None:
+        """The report as it was read, and the phrases behind its labels; None of a labeler that knows no phrases."""
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, Self
 
 import torch
 from torch import Tensor, nn
@@ -13,9 +13,12 @@ from medvl.errors import ConfigError
 from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
+    from contextlib import AbstractContextManager
     from pathlib import Path
 
-    from medvl.models.masks.attention import SchemeMask
+    from medvl.models.joint_cache import JointCache
+    from medvl.models.masks.attention import Scheme, SchemeMask
+    from medvl.models.places import JointPlaces
     from medvl.models.tokenizer import Tokenizer
 
 Batch = dict[str, Any]
@@ -79,7 +82,8 @@ class TextEncoder(nn.Module):
         tokenizer: turns texts into ids.
         width: D of `tokens` and `pooled`.
         positions: longest sequence that the encoder takes.
-        capabilities: `joint` where `embed`, `joint` and `pool` are there; `conditioned` where `conditioned` is.
+        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there; `attentions` where that is;
+            `conditioned` where `conditioned` is.
     """
 
     modality: ClassVar[str] = "text"
@@ -130,8 +134,24 @@ class TextEncoder(nn.Module):
         """
         raise NotImplementedError
 
+    def joint_cache(self, embeddings: Tensor, positions: Tensor, segments: Tensor, room: int) -> JointCache:
+        """The beginning of a joint sequence that will grow by up to `room` tokens, none of which it sees.
+
+        Args:
+            embeddings: (B, P, D) before positions, segments and normalisation.
+            positions: (B, P) or (1, P) int64 position ids.
+            segments: (B, P) or (1, P) int64 segment ids.
+            room: most tokens behind it.
+        """
+        raise NotImplementedError
+
     def pool(self, tokens: Tensor) -> Tensor:
         """The encoder's own pooler on the first token: (B, S, D) -> (B, D)."""
+        raise NotImplementedError
+
+    def attentions(self) -> AbstractContextManager[list[Tensor]]:
+        """Inside, a pass of the transformer appends the attention probabilities of each layer, (B, heads, S, S), lowest
+        first. What the pass gives stays the same."""
         raise NotImplementedError
 
     def features(self) -> list[Feature]:
@@ -143,24 +163,95 @@ class TextEncoder(nn.Module):
         self.tokenizer.save(folder / "tokenizer.json")
 
 
+class Writing(Protocol):
+    """The reports that a fusion is writing: one a row, all of the same number of words so far."""
+
+    def select(self, rows: Tensor) -> None:
+        """Go on with these rows, (M,) int64, in this order: finished ones leave, and beams take each other's place."""
+        ...
+
+
 class Fusion(nn.Module):
     """Joins image and text. The constructor takes `model` (with both encoders in place) and YAML parameters.
+
+    One that writes text has the capability `generate`, and what stands from `begin` on.
 
     Attributes:
         needs: the features it reads; `text.ids` stands for the token ids themselves.
         requires: capabilities of a slot, e.g. {"text": ("joint",)}.
         gives: of `joint.cls`, `joint.tokens`, `joint.text`.
         width: D of what it gives.
+        capabilities: of `medvl.contract.CAPABILITIES`: `generate`; `mask_scheme` where `mask` is a scheme.
+        writes: where a word's features come from. `hidden`: from a [MASK] in its place, as of a BERT under `seq2seq`.
+            `next`: from the token before it, as of a recurrent net; `joint.text` at a column then says what stands in
+            the next one. None where the fusion does not write.
+        mask: the attention-mask scheme, of a fusion with `mask_scheme`. Objectives set it.
     """
 
     needs: tuple[str, ...] = ()
     requires: ClassVar[dict[str, tuple[str, ...]]] = {}
     gives: tuple[str, ...] = ("joint.cls",)
     width: int
+    capabilities: frozenset[str] = frozenset()
+    writes: ClassVar[Literal["hidden", "next"] | None] = None
+    mask: Scheme
 
     def forward(self, model: Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """From the needed features (`text.ids` comes with `text.mask`) to {"joint.cls": (B, D), ...}."""
         raise NotImplementedError
+
+    def begin(self, model: Model, features: dict[str, Tensor], most: int) -> Writing:
+        """An empty report for each image.
+
+        Args:
+            model: the whole one.
+            features: those that it `needs` of the image, of which nothing is computed again later; and `text.ids`
+                (B, 1), the [CLS] that every report begins with.
+            most: of the longest report, in tokens without [CLS] and [SEP].
+        """
+        raise NotImplementedError
+
+    def step(self, model: Model, state: Writing, words: Tensor | None) -> Tensor:
+        """Features (B, D) of the next word, which a vocabulary head turns into scores.
+
+        It moves `state` on in place. In evaluation mode a report depends on its own image and words alone.
+
+        Args:
+            model: the whole one.
+            state: what `begin` gave.
+            words: (B,) int64, what was written after the step before; None at the first.
+        """
+        raise NotImplementedError
+
+    def next_words(self, model: Model, features: dict[str, Tensor]) -> Tensor:
+        """Features of every word of given reports, each from the image and the words before it alone.
+
+        Args:
+            model: the whole one.
+            features: all that it `needs`, `text.ids` (B, T) with `text.mask`.
+
+        Returns:
+            (B, T - 1, D): of the words in columns 1, 2, ... A fusion that writes `hidden` should do in one pass what
+            is done here step by step.
+        """
+        if self.writes == "next":
+            return self(model, features)["joint.text"][:, :-1]
+        ids = features["text.ids"]
+        state = self.begin(model, features | {"text.ids": ids[:, :1]}, ids.shape[1] - 2)
+        words = [None, *ids[:, 1:-1].unbind(1)]
+        return torch.stack([self.step(model, state, word) for word in words], 1)
+
+    def places(self, model: Model, columns: int) -> JointPlaces | None:
+        """Where the one joint sequence of `forward` holds the image and a text, for pictures of who attends to whom.
+
+        Args:
+            model: that it is part of.
+            columns: T, of a text of this length alone ([CLS] and [SEP] included).
+
+        Returns:
+            None where there is no joint sequence, or the image in it has no grid.
+        """
+        return None
 
     def features(self) -> list[Feature]:
         """What this fusion gives."""
@@ -230,15 +321,15 @@ class Model(nn.Module):
     def forward(self, batch: Batch, needs: Iterable[str]) -> dict[str, Tensor]:
         """The features named in `needs`, from `batch["image"]` and `batch["text.ids"]`, `batch["text.mask"]`.
 
-        A feature of the image that the batch brings along (`batch["image.pooled"]`) is taken from there.
+        An encoder's feature that the batch brings along (`batch["image.pooled"]`) is taken from there.
         """
         needs = tuple(needs)
         asked = self.expand(needs)
-        found: dict[str, Tensor] = {name: batch[name] for name in asked if slot_of(name) == "image" and name in batch}
+        found: dict[str, Tensor] = {name: batch[name] for name in asked if name in batch}
         image = {name for name in asked - found.keys() if slot_of(name) == "image"}
         if image:
             found |= self._encode("image", image, batch["image"])
-        text = {name for name in asked if slot_of(name) == "text" and name != TEXT_IDS}
+        text = {name for name in asked - found.keys() if slot_of(name) == "text" and name != TEXT_IDS}
         if text:
             found |= self._encode("text", text, batch["text.ids"], batch["text.mask"])
         if TEXT_IDS in asked:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal
@@ -12,8 +13,9 @@ import torch
 from torch import Tensor, nn
 
 from medvl.errors import ConfigError, WeightsError
-from medvl.models import flex, hugging_face, packing
+from medvl.models import attentions, flex, hugging_face, packing
 from medvl.models.base import TextEncoder
+from medvl.models.joint_cache import JointCache
 from medvl.models.masks.attention import SchemeMask, as_attention_mask
 from medvl.models.tokenizer import Corpus, Tokenizer, nominal_wordpiece, train_wordpiece
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
@@ -103,15 +105,13 @@ class BertEncoder(TextEncoder):
         self.width = config.hidden_size
         self.positions = hugging_face.positions(self.transformer)
         self.pooling = pool
-        able = {
-            "joint": hugging_face.takes_embeddings(self.transformer),
-            "conditioned": packing.packs(self.transformer),
-        }
+        joint = hugging_face.takes_embeddings(self.transformer)
+        able = {"joint": joint, "attentions": joint, "conditioned": packing.packs(self.transformer)}
         self.capabilities = frozenset(name for name, there in able.items() if there)
         self._check(model or "a random BERT", attention)
         if attention == "flex":
             flex.enable(self.transformer)
-        self.attention = attention
+        self.attention: Literal["sdpa", "flex"] = attention
         self._freeze(frozen_layers)
         self.coverage = self._load(model or weights, weights, prefix, expected)
 
@@ -150,6 +150,10 @@ class BertEncoder(TextEncoder):
         texts = packing.PaddedTexts(mask) if padding or ids.is_meta else packing.PackedTexts(mask)
         return texts.unpack(packing.encode(self.transformer, ids, texts, added=added))
 
+    def joint_cache(self, embeddings: Tensor, positions: Tensor, segments: Tensor, room: int) -> JointCache:
+        """A joint sequence that grows, see `TextEncoder.joint_cache`: (B, P, D) and room for as many tokens."""
+        return JointCache(self.transformer, embeddings, positions, segments, room)
+
     def _joint_mask(self, allow: Tensor | SchemeMask) -> Any:
         if (
             self.attention == "flex"
@@ -158,6 +162,16 @@ class BertEncoder(TextEncoder):
         ):
             return allow.blocks()
         return as_attention_mask(allow)
+
+    @contextmanager
+    def attentions(self) -> Iterator[list[Tensor]]:
+        """See `TextEncoder.attentions`: inside, joint sequences attend with dense masks whatever `attention` says."""
+        before, self.attention = self.attention, "sdpa"
+        try:
+            with attentions.watched(self.transformer) as maps:
+                yield maps
+        finally:
+            self.attention = before
 
     def pool(self, tokens: Tensor) -> Tensor:
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""

@@ -71,7 +71,7 @@ class PackedTexts:
         texts = zip(query.split(asked), key.split(self.lengths), value.split(self.lengths), strict=True)
         found = [
             F.scaled_dot_product_attention(
-                _by_head(q[None], heads), _by_head(k[None], heads), _by_head(v[None], heads), dropout_p=dropout
+                by_head(q[None], heads), by_head(k[None], heads), by_head(v[None], heads), dropout_p=dropout
             )
             for q, k, v in texts
         ]
@@ -81,9 +81,9 @@ class PackedTexts:
         first_only = len(query) != len(key)
         asking = query[:, None] if first_only else self._spread(query)  # (B, 1 or longest, D)
         found = F.scaled_dot_product_attention(
-            _by_head(asking, heads),
-            _by_head(self._spread(key), heads),
-            _by_head(self._spread(value), heads),
+            by_head(asking, heads),
+            by_head(self._spread(key), heads),
+            by_head(self._spread(value), heads),
             attn_mask=self._real,
             dropout_p=dropout,
         )
@@ -122,7 +122,7 @@ class PaddedTexts:
 
     def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int, dropout: float) -> Tensor:
         """As that of `PackedTexts`."""
-        asking, keys, values = (_by_head(x.view(len(self.starts), -1, x.shape[1]), heads) for x in (query, key, value))
+        asking, keys, values = (by_head(x.view(len(self.starts), -1, x.shape[1]), heads) for x in (query, key, value))
         found = F.scaled_dot_product_attention(asking, keys, values, attn_mask=self._real, dropout_p=dropout)
         return found.transpose(1, 2).reshape(query.shape)
 
@@ -175,6 +175,6 @@ def encode(
     return hidden
 
 
-def _by_head(tokens: Tensor, heads: int) -> Tensor:
+def by_head(tokens: Tensor, heads: int) -> Tensor:
     """(B, T, D) -> (B, heads, T, D / heads)."""
     return tokens.unflatten(2, (heads, -1)).transpose(1, 2)

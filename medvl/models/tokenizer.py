@@ -98,6 +98,19 @@ class Tokenizer:
         ids = np.concatenate([np.asarray(e.ids, np.int32) for e in encodings]) if encodings else np.empty(0, np.int32)
         return ids, offsets
 
+    def decode(self, ids: np.ndarray) -> list[str]:
+        """(N, L) ids, padded -> N texts; padding, [CLS], [SEP] and [MASK] are left out, and pieces of words joined."""
+        decoder = self.backend.decoder
+        if isinstance(decoder, tokenizers.decoders.WordPiece):  # its clean-up changes words: "do not" to "don't"
+            decoder = tokenizers.decoders.WordPiece(decoder.prefix, cleanup=False)
+        silent = {self.pad, self.cls, self.sep, self.mask}
+        rows = [
+            # a table of embeddings may have more rows than the vocabulary has words
+            [self.backend.id_to_token(number) or "[UNK]" for number in row if number not in silent]
+            for row in ids.tolist()
+        ]
+        return [" ".join(row) if decoder is None else decoder.decode(row) for row in rows]
+
     def save(self, path: Path) -> None:
         """Write a `tokenizers` JSON file, atomically."""
         write_text_atomic(path, self.backend.to_str(pretty=True))

@@ -24,10 +24,15 @@ class Objective(nn.Module):
         needs: features it asks of the model.
         requires: capabilities of a slot, e.g. {"image": ("masked_tokens",)}.
         predicts: what `predict` gives, e.g. `logits`; evaluators are matched against it.
+        wanted: those of them that someone reads; None is all. The engine sets it, and `predict` may leave out the rest.
+        dear: those that cost too much for every validation; evaluators that want them wait for the end of the stage,
+            unless early stopping reads what they measure.
         compares: the loss compares the cases of a batch with each other, so micro-batches alone would not do; such an
             objective writes `embed` and `compare` in place of `forward`, and accumulation keeps the whole batch's loss.
             What it loses beside, case by case, stands in `alone`.
         aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
+        scores_pairs: it says of an image and a text whether they belong together: `score_pairs` is there, and `halves`
+            where the features that the fusion reads are not all that is computed once a case.
         trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
         own_texts: it feeds the text encoder itself (prompts); the cases need none.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
@@ -39,8 +44,11 @@ class Objective(nn.Module):
     needs: tuple[str, ...] = ()
     requires: ClassVar[dict[str, tuple[str, ...]]] = {}
     predicts: ClassVar[tuple[str, ...]] = ()
+    wanted: frozenset[str] | None = None
+    dear: ClassVar[tuple[str, ...]] = ()
     compares: ClassVar[bool] = False
     aligns: ClassVar[bool] = False
+    scores_pairs: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     own_texts: ClassVar[bool] = False
 
@@ -71,6 +79,18 @@ class Objective(nn.Module):
         """Of an objective that aligns: (B, D) unit vectors of the texts, in the space that images share."""
         raise NotImplementedError
 
+    def halves(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of an objective that scores pairs: what is computed once a case, (B, ...) each, whatever it is paired with.
+
+        Names begin with `image.` or `text.`. By default what encoders give to the fusion; `text.ids`, `text.mask` and
+        `text.tokens` are as long as the longest text of the batch.
+        """
+        return model(batch, model.expand(self.needs))
+
+    def score_pairs(self, model: Model, halves: dict[str, Tensor]) -> Tensor:
+        """(P,) float32, larger where image and text rather belong together; row i of every half makes pair i."""
+        raise NotImplementedError
+
     def before_step(self, model: Model) -> None:
         """Once before an optimiser step's first micro-batch, e.g. the momentum move of a key encoder."""
 
@@ -78,11 +98,19 @@ class Objective(nn.Module):
         """Once after an optimiser step, whatever the accumulation, e.g. filling a queue."""
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
-        """Per-case outputs (B, ...) for evaluators."""
+        """Per-case outputs (B, ...) for evaluators: all that are `wanted`."""
         raise NotImplementedError
 
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Output -> what whoever reads a number made of it must know; told by `medvl check` and below the tables."""
+        return {}
+
+    def wants(self, *outputs: str) -> bool:
+        """Whether someone reads one of these outputs."""
+        return self.wanted is None or not self.wanted.isdisjoint(outputs)
+
     def generator(self, device: torch.device) -> torch.Generator | None:
-        """What to draw from: in training the process's own generator, whose state checkpoints keep.
+        """What losses draw from: in training the process's own generator, whose state checkpoints keep.
 
         In evaluation a fresh one with a fixed seed, so that the losses of two validations can be compared.
         """
@@ -91,7 +119,8 @@ class Objective(nn.Module):
         return torch.Generator(device).manual_seed(0)
 
     def inherits(self) -> nn.Module:
-        """What `init: STAGE` fills with the weights of that stage's objective: all of this one, for most."""
+        """What `init: STAGE` (or `STAGE.TERM`) fills with the weights of that stage's objective: all of this one, for
+        most."""
         return self
 
     def exports(self, model: Model) -> dict[str, nn.Module]:

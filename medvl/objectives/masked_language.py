@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Any, ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
 
+from medvl.contract import slot_of
 from medvl.data.word_masking import mask_tokens
 from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
+from medvl.models.masks.leaks import first_leak
+from medvl.models.masks.schemes import bidirectional
 from medvl.objectives.corrupting import CorruptingObjective
-from medvl.objectives.vocabulary_head import VocabularyHead, most_hidden
+from medvl.objectives.vocabulary_head import most_chosen, vocabulary_head
 
 Words = Literal["joint.text", "text.tokens"]
 
@@ -33,6 +36,7 @@ class MaskedLanguageModelling(CorruptingObjective):
             word embeddings.
     """
 
+    predicts: ClassVar[tuple[str, ...]] = ("log_likelihood", "tokens")
     special: Tensor
 
     def __init__(
@@ -46,16 +50,10 @@ class MaskedLanguageModelling(CorruptingObjective):
         self.feature = _feature(model, feature)
         self.needs = (self.feature,)
         assert model.text is not None, f"{self.feature} needs a text encoder"
-        tokenizer, width = model.text.tokenizer, model.width(self.feature)
-        words, own_width = model.text.table.shape
-        if width != own_width:
-            raise ConfigError(
-                f"mlm reads {self.feature} of width {width}, and the word embeddings that its head shares have "
-                f"{own_width}. do: take a fusion of that width"
-            )
+        tokenizer = model.text.tokenizer
         self.hide, self.vocabulary = tokenizer.mask, tokenizer.size
-        self.head = VocabularyHead(width, words)
-        special = torch.zeros(words, dtype=torch.bool)
+        self.head = vocabulary_head(model, self.feature, "mlm")
+        special = torch.zeros(len(model.text.table), dtype=torch.bool)
         special[list(tokenizer.marks)] = True
         self.register_buffer("special", special, persistent=False)
 
@@ -72,10 +70,43 @@ class MaskedLanguageModelling(CorruptingObjective):
 
     def judge(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Tensor]:
         """Cross entropy, a mean over the hidden tokens of the batch; 0 where there are none."""
+        return {"mlm": self.head.cross_entropy(**self._asked(model, features, batch))}
+
+    def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Of each text's hidden tokens `log_likelihood` (B,), a sum of natural logarithms, and `tokens` (B,), how many.
+
+        Which are hidden is drawn anew from a fixed seed for every batch: a text's own figures depend on its batch.
+        """
+        batch = self.corrupt(batch)
+        losses, at, counts = self.head.word_losses(**self._asked(model, model(batch, self.needs), batch))
+        texts = at // batch["text.ids"].shape[1]  # (M,)
+        nothing = losses.new_zeros(len(batch["text.ids"]))
+        return {
+            "log_likelihood": nothing.index_add(0, texts, -losses),
+            "tokens": nothing.index_add(0, texts, counts),
+        }
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Where words come to know later ones, that the likelihood is no probability of a text."""
+        fusion = model.fusion if slot_of(self.feature) == "joint" else None
+        if fusion is not None and fusion.writes == "next":
+            return {}
+        layer = first_leak(getattr(fusion, "mask", bidirectional))
+        if layer is None:
+            return {}
+        return {
+            "log_likelihood": f"under this attention mask words come to know later words, from layer {layer} on: a "
+            "perplexity under it is no probability of a text given the words before. do: mask: seq2seq"
+        }
+
+    def _asked(self, model: Model, features: dict[str, Tensor], batch: Batch) -> dict[str, Any]:
+        """What the head is asked of a batch that `corrupt` gave: its hidden tokens."""
         assert model.text is not None
-        original, hidden = batch["text.original"], batch["text.hidden"]
-        most = most_hidden(self.probability, *original.shape)
-        return {"mlm": self.head.loss(features[self.feature], model.text.table, original, hidden, most)}
+        words = batch["text.original"]  # (B, T)
+        return {
+            "hidden": features[self.feature], "table": model.text.table, "words": words,
+            "counts": batch["text.hidden"].float(), "most": most_chosen(self.probability, *words.shape),
+        }  # fmt: skip
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The encoders, the fusion, and the vocabulary head."""

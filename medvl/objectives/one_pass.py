@@ -18,7 +18,7 @@ class OnePass(Total):
     """Like `total`, of terms that corrupt the batch: each in turn does, then the model runs once for all of them.
 
     Words are hidden of the very texts that were dealt to other radiographs, as in Moon 2022 and other single-stream
-    models; under `total` every term would have a batch and a pass of its own, at twice the price.
+    models; under `total` every term would have texts and a pass of the fusion of its own, at twice the price.
 
     Args:
         terms: objectives by name, each one that corrupts (`mlm`, `report_matching`).

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import AbstractContextManager
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from torch import Tensor, nn
 
@@ -14,6 +14,9 @@ from medvl.errors import ConfigError, nearest
 from medvl.models.base import Batch, Model
 from medvl.models.passes import shared_passes
 from medvl.objectives.base import Objective
+
+Value = TypeVar("Value")
+TERMS = "terms"  # the attribute that holds the terms, and so the beginning of their tensors' names
 
 
 class Total(Objective):
@@ -46,6 +49,7 @@ class Total(Objective):
         self.views = _merged(term.views for term in each)  # type: ignore[misc]
         self.reads = _merged(term.reads for term in each)  # type: ignore[misc]
         self.predicts = _merged(term.predicts for term in each)  # type: ignore[misc]
+        self.dear = _merged(term.dear for term in each)  # type: ignore[misc]
         self.needs = _merged(term.needs for term in each)
         slots = _merged(tuple(term.requires) for term in each)
         self.requires = {  # type: ignore[misc]
@@ -53,6 +57,7 @@ class Total(Objective):
         }
         self.compares = any(term.compares for term in each)  # type: ignore[misc]
         self.aligns = sum(term.aligns for term in each) == 1  # type: ignore[misc]
+        self.scores_pairs = sum(term.scores_pairs for term in each) == 1  # type: ignore[misc]
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Every term's losses times its weight."""
@@ -93,6 +98,14 @@ class Total(Objective):
         """That of the one term that aligns images and texts: (B, D)."""
         return self._aligning().embed_texts(model, batch)
 
+    def halves(self, model: Model, batch: Batch) -> dict[str, Tensor]:
+        """Those of the one term that scores pairs."""
+        return self._scoring().halves(model, batch)
+
+    def score_pairs(self, model: Model, halves: dict[str, Tensor]) -> Tensor:
+        """That of the one term that scores pairs: (P,)."""
+        return self._scoring().score_pairs(model, halves)
+
     def before_step(self, model: Model) -> None:
         """That of every term, in order."""
         for term in self._each():
@@ -104,10 +117,18 @@ class Total(Objective):
             term.after_step(model)
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
-        """What all terms that predict give."""
+        """What all terms give of what is wanted."""
+        given = []
         with self._sharing(batch):
-            given = [term.predict(model, batch) for term in self._each() if term.predicts]
+            for term in self._each():
+                if term.predicts and self.wants(*term.predicts):
+                    term.wanted = self.wanted
+                    given.append(term.predict(model, batch))
         return {name: value for one in given for name, value in one.items()}
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Those of all terms, which predict different things."""
+        return {output: caution for term in self._each() for output, caution in term.cautions(model).items()}
 
     def exports(self, model: Model) -> dict[str, nn.Module]:
         """The model's slots, and under `TERM.NAME` what else each term exports."""
@@ -133,6 +154,10 @@ class Total(Objective):
         (term,) = (term for term in self._each() if term.aligns)  # `aligns` says that there is one
         return term
 
+    def _scoring(self) -> Objective:
+        (term,) = (term for term in self._each() if term.scores_pairs)  # `scores_pairs` says that there is one
+        return term
+
     def _sharing(self, batch: Batch) -> AbstractContextManager[None]:
         """One pass over every view and text of the batch, for all terms that read it."""
         return shared_passes(
@@ -141,6 +166,23 @@ class Total(Objective):
             for name in (*term.views, TEXT_IDS)
             if name in batch and term.needs
         )
+
+
+def take_term(tensors: Mapping[str, Value], term: str) -> dict[str, Value]:
+    """What belongs to one term, by the term's own names; empty where there is no such term, or it has no tensors.
+
+    Args:
+        tensors: of a total, by name (`terms.matching.head.weight`).
+        term: its name; `OUTER.INNER` is a term of a total that is itself a term.
+    """
+    prefix = "".join(f"{TERMS}.{name}." for name in term.split("."))
+    return {name.removeprefix(prefix): value for name, value in tensors.items() if name.startswith(prefix)}
+
+
+def terms_of(tensors: Iterable[str]) -> list[str]:
+    """The terms that have tensors, from the names of a total's tensors, in order."""
+    named = (name.split(".") for name in tensors)
+    return list(dict.fromkeys(parts[1] for parts in named if parts[0] == TERMS and len(parts) > 2))
 
 
 def _under(name: str, values: dict[str, Tensor]) -> dict[str, Tensor]:

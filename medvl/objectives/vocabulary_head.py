@@ -8,6 +8,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from medvl.errors import ConfigError
+from medvl.models.base import Model
+
 
 class VocabularyHead(nn.Module):
     """BERT's head of masked words: dense, GELU, LayerNorm, then the word embeddings themselves (Devlin 2019).
@@ -34,36 +37,65 @@ class VocabularyHead(nn.Module):
             table = self.table
         return F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
 
-    def loss(self, hidden: Tensor, table: Tensor, ids: Tensor, counted: Tensor, most: int) -> Tensor:
-        """Cross entropy, a mean over the tokens that count, 0 where there are none; no others are scored.
+    def cross_entropy(self, hidden: Tensor, table: Tensor, words: Tensor, counts: Tensor, *, most: int) -> Tensor:
+        """A mean over the words that count, () float32; 0 where there are none. It takes what `word_losses` takes."""
+        losses, _, weights = self.word_losses(hidden, table, words, counts, most=most)
+        return losses.sum() / weights.sum().clamp(min=1)
+
+    def word_losses(
+        self, hidden: Tensor, table: Tensor, words: Tensor, counts: Tensor, *, most: int
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Cross entropy of each word that counts, computed for them alone.
 
         Args:
-            hidden: (B, T, D), what the words are to be told from.
-            table: (V, D), the word embeddings.
-            ids: (B, T) int64, the words that stand there.
-            counted: (B, T) bool.
-            most: no more than so many count; see `places`.
+            hidden: (B, T, D).
+            table: (V, D).
+            words: (B, T) int64, the right ones.
+            counts: (B, T) float, how often a word counts; 0 leaves it out.
+            most: more words than ever count.
+
+        Returns:
+            (M,) each: losses float32, as often as they count; places in the flat batch; how often they count. M may
+            be larger than the number of words that count.
         """
-        at, counts = places(counted.flatten(), most)  # (M,), (M,)
+        weights = counts.flatten()
+        at, there = places(weights > 0, min(most, len(weights)))  # (M,), (M,)
+        weights = weights[at] * there
         logits = self(hidden.flatten(0, 1)[at], table).float()  # (M, V)
-        losses = F.cross_entropy(logits, ids.flatten()[at], reduction="none")
-        return (losses * counts).sum() / counts.sum().clamp(min=1)
+        return F.cross_entropy(logits, words.flatten()[at], reduction="none") * weights, at, weights
 
 
-def most_hidden(probability: float, batch: int, columns: int) -> int:
-    """More tokens than are ever hidden: eight standard deviations above what is expected, and one a text."""
-    expected = probability * batch * columns
-    return min(batch * columns, math.ceil(expected + 8 * math.sqrt(expected)) + batch)
-
-
-def places(counted: Tensor, most: int) -> tuple[Tensor, Tensor]:
-    """Where `counted` (N,) is true: indices (M,) int64, and (M,) float, 1 where an index counts.
+def places(chosen: Tensor, most: int) -> tuple[Tensor, Tensor]:
+    """Where `chosen` (N,) is true: indices (M,) int64, and (M,) float, 1 where an index counts.
 
     A CPU tells how many there are. A GPU would have to be waited for, so there M is `most`, filled up with places that
     do not count.
     """
-    if counted.device.type == "cpu":
-        at = counted.nonzero()[:, 0]
+    if chosen.device.type == "cpu":
+        at = chosen.nonzero()[:, 0]
         return at, torch.ones(len(at))
-    at = torch.nonzero_static(counted, size=most, fill_value=-1)[:, 0]
+    at = torch.nonzero_static(chosen, size=most, fill_value=-1)[:, 0]
     return at.clamp(min=0), (at >= 0).float()
+
+
+def most_chosen(probability: float, texts: int, columns: int) -> int:
+    """More tokens than are ever chosen: eight standard deviations above what is expected, and one forced a text."""
+    expected = probability * texts * columns
+    return min(texts * columns, math.ceil(expected + 8 * math.sqrt(expected)) + texts)
+
+
+def vocabulary_head(model: Model, feature: str, objective: str) -> VocabularyHead:
+    """A head for a feature of words, on the word embeddings of the model's text encoder.
+
+    Raises:
+        ConfigError: the feature is not as wide as they are; `objective` is who asks.
+    """
+    assert model.text is not None, f"{feature} needs a text encoder"
+    width = model.width(feature)
+    words, own_width = model.text.table.shape
+    if width != own_width:
+        raise ConfigError(
+            f"{objective} reads {feature} of width {width}, and the word embeddings that its head shares have "
+            f"{own_width}. do: take a fusion of that width"
+        )
+    return VocabularyHead(width, words)

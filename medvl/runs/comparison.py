@@ -38,7 +38,7 @@ def read_run(run: Path, split: str) -> Predictions:
     """The per-case predictions of a run's split.
 
     Raises:
-        DataError: the run has not predicted that split, or predicted something other than findings.
+        DataError: the run has not predicted that split, or predicted something other than findings or answers.
     """
     folder = find_stage(run)
     path = folder / predictions_file(split)
@@ -47,6 +47,8 @@ def read_run(run: Path, split: str) -> Predictions:
         known = f"{nearest(split, there)} it has: {', '.join(there) or 'none'}"
         raise DataError(f"'{folder}' holds no predictions of split '{split}'.{known}. choose with --split")
     found = read_predictions(path)
+    if found.answers:
+        return found
     for kind, held in (("labels", found.cases.fields), ("logits", found.cases.outputs)):
         if kind not in held:
             raise DataError(f"'{path}' holds no {kind} of findings, which a comparison is made from")
@@ -60,10 +62,10 @@ def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
     is one, and the order within the table where an image stands in several rows.
 
     Raises:
-        DataError: the runs hold different cases, or different findings.
+        DataError: the runs hold different cases, or different findings, or only some of them answers.
     """
     first, reference = next(iter(runs.items()))
-    ordered = {name: np.lexsort((run.cases.rows, run.keys)) for name, run in runs.items()}
+    ordered = {name: np.lexsort((run.questions, run.cases.rows, run.keys)) for name, run in runs.items()}
     keys = reference.keys[ordered[first]]
     found = {}
     for name, run in runs.items():
@@ -73,15 +75,15 @@ def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
                 f"{len(run.keys)} cases, {len(np.intersect1d(keys, run.keys))} images in common. give runs on the same "
                 "split of the same data, drawn with the same seed"
             )
+        if run.answers != reference.answers:
+            raise DataError(f"runs '{first}' and '{name}' cannot be compared: only one of them answers questions")
         if set(run.labels) != set(reference.labels):
             differing = ", ".join(sorted(set(run.labels) ^ set(reference.labels)))
             raise DataError(
                 f"runs '{first}' and '{name}' predicted different findings and cannot be compared. only one of them "
                 f"has: {differing}"
             )
-        columns = np.array([run.labels.index(label) for label in reference.labels])
-        order = np.ix_(ordered[name], columns)
-        fields, outputs = {"labels": run.cases.fields["labels"][order]}, {"logits": run.cases.outputs["logits"][order]}
+        fields, outputs = _told(run, ordered[name], reference.labels)
         found[name] = replace(
             run.cases, rows=np.arange(len(keys)), patients=run.cases.patients[ordered[name]], fields=fields,
             outputs=outputs,
@@ -89,19 +91,30 @@ def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
     return found
 
 
+def _told(run: Predictions, rows: np.ndarray, labels: Sequence[str]) -> tuple[dict, dict]:
+    """Fields and outputs that are compared, in the order of the rows and the findings."""
+    fields, outputs = run.cases.fields, run.cases.outputs
+    if run.answers:
+        names = ("answers", "kind", "type", "organ")
+        return {name: fields[name][rows] for name in names}, {"answer": outputs["answer"][rows]}
+    order = np.ix_(rows, np.array([run.labels.index(label) for label in labels]))
+    return {"labels": fields["labels"][order]}, {"logits": outputs["logits"][order]}
+
+
 def comparison_table(
     comparison: Comparison, run: str, baseline: str, measure: str, notes: Sequence[str], medvill: bool = False
 ) -> Table:
-    """Every metric of both runs, the difference with its interval, p, and p adjusted over the findings.
+    """Every metric of both runs, the difference with its interval, p, and p adjusted over the findings or types.
 
     Args:
-        comparison: of `compare_findings(run, baseline)`.
+        comparison: of `compare_findings(run, baseline)`, or of `compare_answers`.
         run, baseline: what they are called.
         measure: what was compared.
         notes: how, to stand below.
         medvill: also show MedViLL's t-test, and say what is wrong with it.
     """
-    columns = ["finding", run, baseline, "difference", "p", "p (Holm)", *(["t-test"] if medvill else [])]
+    what = "questions" if measure in comparison.metrics else "finding"
+    columns = [what, run, baseline, "difference", "p", "p (Holm)", *(["t-test"] if medvill else [])]
     rows = []
     for name, each in comparison.metrics.items():
         cells = [shown(name, measure), _number(each.a), _number(each.b), spelled(each.difference)]
@@ -113,9 +126,9 @@ def comparison_table(
 
 
 def shown(metric: str, measure: str) -> str:
-    """What a reader is shown for `auroc_macro` (macro) or `auroc/Edema` (Edema)."""
+    """What a reader is shown for `auroc_macro` (macro), `auroc/Edema` (Edema) or `accuracy` (all)."""
     rest = metric.removeprefix(measure)
-    return rest[1:] if rest.startswith("/") else rest[1:].replace("_", " ")
+    return (rest[1:] if rest.startswith("/") else rest[1:].replace("_", " ")) or "all"
 
 
 def spelled(difference: Difference) -> str:

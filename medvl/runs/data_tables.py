@@ -9,7 +9,7 @@ from medvl.runs.tables import Table
 
 
 def statistics_tables(statistics: Statistics, title: str) -> dict[str, Table]:
-    """What there is to tell, by the stem of its file: units, labels, prevalence, views, ages, texts."""
+    """What there is to tell, by the stem of its file: units, labels, prevalence, views, ages, texts, questions."""
     tables = {"units": _units(statistics, title)}
     if statistics.labels:
         tables["labels"] = _labels(statistics)
@@ -19,6 +19,8 @@ def statistics_tables(statistics: Statistics, title: str) -> dict[str, Table]:
         tables["ages"] = _ages(statistics)
     if statistics.sections:
         tables["texts"] = _texts(statistics)
+    if statistics.questions:
+        tables["questions"] = _questions(statistics)
     return tables
 
 
@@ -77,6 +79,15 @@ def _texts(statistics: Statistics) -> Table:
         rows.append([section.name, f"{section.missing:,}", f"{share:.1%}", *words])
     columns = ["section", "missing", "share", "words: 5 %", "median", "95 %", "longest"]
     return Table("texts (studies)", columns, rows)
+
+
+def _questions(statistics: Statistics) -> Table:
+    rows = [
+        [split, *_numbers((asked.questions, asked.closed, asked.open, asked.answers, asked.unseen))]
+        for split, asked in statistics.questions.items()
+    ]
+    notes = ["answers are compared without case; unseen: questions whose answer no question of train has"]
+    return Table("questions", ["split", "questions", "closed", "open", "different answers", "unseen"], rows, notes)
 
 
 def _numbers(values: tuple[int, ...]) -> list[str]:

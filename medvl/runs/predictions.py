@@ -10,7 +10,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from medvl.data.answers import UNSEEN
 from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT
+from medvl.data.question_table import ANSWER, NUMBER, SPELT
 from medvl.errors import DataError
 from medvl.evaluate.base import Cases
 from medvl.files import write_atomic
@@ -31,23 +33,32 @@ class Predictions:
         cases: rows, patients (codes 0..P-1), labels and outputs.
         labels: the findings' names, in the order of the columns.
         keys: (N,) the hash of each case's image reference: equal for the same image in any run.
+        questions: (N,) int64, which of the questions in the image's row a case is; 0 where cases are images.
     """
 
     cases: Cases
     labels: tuple[str, ...]
     keys: np.ndarray
+    questions: np.ndarray
+
+    @property
+    def answers(self) -> bool:
+        """Whether the cases are questions and the predictions answers."""
+        return "answers" in self.cases.fields and "answer" in self.cases.outputs
 
 
 def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: Sequence[str]) -> Path:
     """Write one line a case: `row`, `case`, `patient`, `label.NAME`, `logit.NAME` or `probability.NAME`.
 
-    `case` and `patient` are hashes of the image reference and the patient; no identifier and no text is written.
+    `case` and `patient` are hashes of the image reference and the patient; no identifier and no text is written. Where
+    cases are questions there are `question`, its number among those of the image's row, `answer`, the class of the true
+    one (null where it is none), and `kind`, `type` and `organ`.
     Any other output of the objective becomes `output.NAME`, (N,) as numbers and (N, D) as lists.
 
     Args:
         path: the file to make or replace, atomically.
         cases: predictions, with `labels` (N, K) where there are any.
-        table: the study table that `cases.rows` count in.
+        table: the study table, or that of questions, that `cases.rows` count in.
         labels: names of the K findings.
 
     Raises:
@@ -61,6 +72,8 @@ def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: S
     }
     if "labels" in cases.fields:
         columns |= _per_label(LABEL_PREFIX, "labels", cases.fields["labels"], labels, len(cases.rows))
+    if "answers" in cases.fields:
+        columns |= _of_questions(cases, table)
     for name, values in cases.outputs.items():
         if name in PER_LABEL:
             columns |= _per_label(PER_LABEL[name], name, values, labels, len(cases.rows))
@@ -92,11 +105,15 @@ def read_predictions(path: str | Path) -> Predictions:
         if found := _names(table, prefix):
             labels = labels or found
             outputs[name] = _matrix(table, prefix, found)
+    if ANSWER in table.column_names:
+        fields["answers"] = table[ANSWER].fill_null(UNSEEN).to_numpy()
+        fields |= {name: np.array(table[name].to_pylist(), str) for name in SPELT}
     for name in _names(table, OTHER_PREFIX):
         outputs[name] = np.array(table[OTHER_PREFIX + name].to_pylist())
     patients = np.unique(table["patient"].to_numpy(), return_inverse=True)[1].astype(np.int64)
     cases = Cases(table["row"].to_numpy(), patients, fields, outputs)
-    return Predictions(cases, labels, table["case"].to_numpy())
+    questions = table[NUMBER].to_numpy() if NUMBER in table.column_names else np.zeros(len(patients), np.int64)
+    return Predictions(cases, labels, table["case"].to_numpy(), questions)
 
 
 def _per_label(prefix: str, name: str, values: np.ndarray, labels: Sequence[str], size: int) -> dict[str, pa.Array]:
@@ -109,6 +126,13 @@ def _per_label(prefix: str, name: str, values: np.ndarray, labels: Sequence[str]
         prefix + label: pa.array(column, pa.float32(), from_pandas=name == "labels")
         for label, column in zip(labels, np.ascontiguousarray(values.T), strict=True)
     }
+
+
+def _of_questions(cases: Cases, table: pa.Table) -> dict[str, pa.Array]:
+    truth = cases.fields["answers"]
+    told = {name: pa.array(cases.fields[name]).dictionary_encode() for name in SPELT}
+    number = table[NUMBER].take(pa.array(cases.rows)).cast(pa.int64())
+    return {NUMBER: number, ANSWER: pa.array(truth, pa.int64(), mask=truth == UNSEEN), **told}
 
 
 def _other(name: str, values: np.ndarray, size: int) -> pa.Array:

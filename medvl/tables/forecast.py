@@ -8,9 +8,11 @@ from functools import partial
 
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.study_table import open_table
+from medvl.engine.asked import selects
 from medvl.engine.assemble import build_dataset
 from medvl.engine.stage_data import evaluated_splits
 from medvl.errors import MedvlError
+from medvl.evaluate.base import Evaluator
 from medvl.tables.plan import StageRun, TablePlan
 from medvl.tables.timing import STEPS, Timing, kind_of, time_stage
 
@@ -70,7 +72,18 @@ def _seconds(run: StageRun, timing: Timing) -> float:
     passes = 2 if plan.evaluators else 1  # of a validation: losses, and what evaluators read
     predicted = passes * validations * cases.get("val", 0)
     predicted += sum(cases[evaluator.split] for evaluator in plan.evaluators)
-    return AROUND + steps * timing.step + predicted / timing.cases * timing.predict
+    pairs = sum(
+        _pairs(evaluator, cases[evaluator.split])
+        + (validations * _pairs(evaluator, cases.get("val", 0)) if selects(stage, evaluator) else 0)
+        for evaluator in plan.pairing
+    )
+    return AROUND + steps * timing.step + (predicted * timing.predict + pairs * timing.pairs) / timing.cases
+
+
+def _pairs(evaluator: Evaluator, cases: int) -> int:
+    """How many pairs of a split's cases are scored for an evaluator."""
+    count, size = evaluator.pools_of(cases).shape if cases else (0, 0)
+    return count * size**2
 
 
 def _encoding(run: StageRun, timing: Timing, kept: set[tuple[object, ...]]) -> float:

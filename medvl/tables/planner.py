@@ -106,9 +106,10 @@ class Planner:
 def _starts(stage: Stage, earlier: Mapping[str, Plan]) -> str:
     """All that a check looks at in earlier stages: which there are, and the shapes of what this one starts from."""
     found: list[object] = [list(earlier)]
-    for init in (component.init for component in (*stage.slots.values(), stage.objective) if component.init):
-        parent, _, export = init.partition(".")
+    for component in (*stage.slots.values(), stage.objective):
+        parent, _, export = (component.init or "").partition(".")
         if parent in earlier:
             plan = earlier[parent]
-            found.append(plan.exports.get(export, sorted(plan.exports)) if export else plan.objective)
+            own = component is stage.objective
+            found.append(plan.objective if own else plan.exports.get(export, sorted(plan.exports)))
     return json.dumps(found)

@@ -73,6 +73,7 @@ class Rendering:
         for row in self.rows:
             cells = [self._cell(row, column, notes, verdicts) for column in self.columns]
             rows.append([spelled(row), *cells])
+        rows += [[f"{name} (quoted)", *self._quoted(name)] for name in self.matrix.quoted]
         titles = [spelled(layout.rows), *(spelled(self._place(each)) or each.metric.name for each in self.columns)]
         shown = "; ".join(
             f"{f'{metric.label}: ' if layout.several else ''}{metric.stage}/{metric.name}" for metric in layout.metrics
@@ -150,6 +151,12 @@ class Rendering:
         told = " ".join([*known, *([verdict] if verdict else [])])
         return " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
 
+    def _quoted(self, name: str) -> list[str]:
+        """The cells of a row that is not run: the numbers alone, in brackets like every number that is not ours."""
+        values = self.matrix.quoted[name].values
+        found = [values.get(self._place(column)) for column in self.columns]
+        return ["" if value is None else f"[{value:.3f}]" for value in found]
+
     def _how(self, verdicts: Counter[str]) -> list[str]:
         """What the numbers and the brackets mean."""
         notes = self._intervals()
@@ -161,6 +168,7 @@ class Rendering:
             ]
             notes.append(f"in brackets: the number of {self.matrix.paper.source}, and how ours compares")
             notes += ["; ".join(meanings)] if meanings else []
+        notes += [f"{name}: not run, quoted from {quoted.source}" for name, quoted in self.matrix.quoted.items()]
         if self.smoke:
             notes.append(NOTE)
         if verdicts:

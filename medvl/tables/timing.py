@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from medvl.engine.asked import wanted_by
 from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
 from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
@@ -33,12 +34,14 @@ LONG = Horizon(total_steps=10**6, steps_per_epoch=10**3)  # longer than any warm
 
 @dataclass(frozen=True)
 class Timing:
-    """Seconds of one optimiser step, of predicting `cases`, and of computing features of theirs that are kept."""
+    """Seconds of one optimiser step, of predicting `cases`, of computing features of theirs that are kept, and of
+    scoring as many pairs of image and text."""
 
     step: float
     predict: float
     cases: int
     encode: float = 0.0
+    pairs: float = 0.0
 
 
 def kind_of(run: StageRun) -> str:
@@ -84,7 +87,7 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     micro = max(1, stage.budget.batch_size // stage.budget.accumulate)
     views = [(name, view) for name, view in build_views(stage).items() if name in plan.views]
     batches = [
-        made_up_batch(views, labels=len(data.labels), cases=micro, tokens=TOKENS, device=fabric.device)
+        made_up_batch(views, data=data, cases=micro, tokens=TOKENS, device=fabric.device)
         for _ in range(stage.budget.accumulate)
     ]
     encode = 0.0
@@ -101,8 +104,15 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         )
         trainable.train()
         step = _seconds(lambda: trainer.step(batches), STEPS, fabric.device)
-    predict = _passes(lambda: trainable.predict(batches[0]), trainable, fabric) if plan.evaluators else 0.0
-    return Timing(step, predict, micro, encode)
+    wanted, predict, pairs = wanted_by(plan.evaluators, trainable.objective), 0.0, 0.0
+    if plan.evaluators:
+        asked = (lambda: trainable.predict(batches[0], wanted)) if wanted else (lambda: trainable(batches[0]))
+        predict = _passes(asked, trainable, fabric)
+    if plan.pairing:
+        with torch.no_grad(), fabric.autocast():
+            halves = trainable.halves(batches[0])
+        pairs = _passes(lambda: trainable.score_pairs(halves), trainable, fabric)
+    return Timing(step, predict, micro, encode, pairs)
 
 
 def _kept(batch: Batch, plan: Plan, width: int) -> Batch:

@@ -191,6 +191,21 @@ class ObjectiveSuite(Suite):
         assert image.shape == text.shape and len(image) == 5
         torch.testing.assert_close(torch.cat([image, text]).norm(dim=1), torch.ones(10, device=image.device))
 
+    def test_pairs_are_scored_from_halves(self) -> None:
+        """Where it `scores_pairs`: halves belong to the image or the text alone, and a pair's score to its own two."""
+        bench = self.bench
+        trainable = bench.build()
+        if not trainable.objective.scores_pairs:
+            return
+        with evaluating(trainable):
+            halves = trainable.halves(bench.batch(rows=5))
+            scores = trainable.score_pairs(halves)
+            order = torch.tensor([3, 1, 4, 0, 2])
+            other = trainable.score_pairs({name: value[order] for name, value in halves.items()})
+        assert all(name.startswith(("image.", "text.")) and len(value) == 5 for name, value in halves.items())
+        assert scores.shape == (5,) and scores.dtype == torch.float32
+        torch.testing.assert_close(other, scores[order], atol=1e-5, rtol=1e-4)
+
     def test_exports_are_modules(self) -> None:
         """What later stages start from."""
         trainable = self.bench.build()
@@ -246,6 +261,27 @@ class FusionSuite(Suite):
         bench = self.bench
         losses = train(bench.build(), [bench.batch()] * 20)
         assert losses[-1] < losses[0]
+
+    def test_it_writes_as_it_reads(self) -> None:
+        """Where it has `generate`: `next_words` is what steps give, and rows that are selected go on as they were."""
+        bench = self.bench
+        trainable = bench.build()
+        model = trainable.model
+        fusion, batch = _fusion(model), bench.batch(rows=4)
+        if "generate" not in fusion.capabilities:
+            return
+        rows, ids, real = torch.tensor([3, 1, 1]), batch["text.ids"], batch["text.mask"][:, 1:]
+        with evaluating(trainable):
+            features = model(batch, fusion.needs)
+            found = fusion.next_words(model, features)  # (B, T - 1, D)
+            state = fusion.begin(model, features | {"text.ids": ids[:, :1]}, ids.shape[1])
+            steps = [fusion.step(model, state, None), fusion.step(model, state, ids[:, 1])]
+            state.select(rows)
+            third = fusion.step(model, state, ids[rows, 2])
+        for place, step in enumerate(steps):
+            torch.testing.assert_close(step, found[:, place], atol=1e-4, rtol=1e-4)
+        there = real[rows, 2]
+        torch.testing.assert_close(third[there], found[rows, 2][there], atol=1e-4, rtol=1e-4)
 
 
 class EncoderSuite(Suite):

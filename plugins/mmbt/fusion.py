@@ -85,6 +85,19 @@ class MMBT(medvl.Fusion):
             text = nn.functional.pad(text, (0, 0, 0, 1))
         return {"joint.cls": cls, "joint.tokens": tokens, "joint.text": text}
 
+    def places(self, model: medvl.Model, columns: int) -> medvl.JointPlaces | None:
+        """See `medvl.Fusion.places`: the pooled cells in a row behind [CLS], then [SEP] and the words."""
+        assert model.image is not None
+        grid = self.pool.shape if isinstance(self.pool, GridPool) else model.image.grid
+        if grid is None:
+            return None
+        cells = grid[0] * grid[1]
+        text = torch.arange(columns) + cells + 1
+        text[0] = 0
+        if self.preset == "paper":
+            text[-1] = -1  # its [SEP] is left out
+        return medvl.JointPlaces(grid, torch.arange(cells) + 1, text)
+
     def _words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """The text part and its real lengths (B,), from `[CLS] words [SEP]` of which [CLS] moves to the front."""
         lengths = mask.sum(1)

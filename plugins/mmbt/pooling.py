@@ -27,6 +27,9 @@ class GridPool(nn.Module):
         tokens: how many go out, from 1 to as many as come in.
         how: average or maximum.
 
+    Attributes:
+        shape: (height, width) of the new grid.
+
     Raises:
         ConfigError: the encoder's tokens have no grid, or are fewer than asked for.
     """
@@ -41,8 +44,8 @@ class GridPool(nn.Module):
         if not 1 <= tokens <= image.tokens:
             raise medvl.ConfigError(f"image_tokens: {tokens} is not between 1 and the encoder's {image.tokens} tokens")
         self.grid = image.grid
-        shape = nearest_square(tokens)
-        self.pool = nn.AdaptiveAvgPool2d(shape) if how == "avg" else nn.AdaptiveMaxPool2d(shape)
+        self.shape = nearest_square(tokens)
+        self.pool = nn.AdaptiveAvgPool2d(self.shape) if how == "avg" else nn.AdaptiveMaxPool2d(self.shape)
 
     def forward(self, tokens: Tensor) -> Tensor:
         """(B, N, D) in rows of the grid -> (B, tokens, D) in rows of the new one."""

@@ -177,8 +177,8 @@ class MRM(medvl.Objective):
             added = added.masked_fill(hidden[..., None], 0)
         found = model.text.conditioned(seen, mask, added, padding=everywhere)  # (B, T, D)
         counted = torch.ones_like(hidden) if everywhere else hidden
-        most = ids.numel() if everywhere else medvl.most_hidden(self.text_ratio, *ids.shape)
-        return self.vocabulary_head.loss(found, model.text.table, ids, counted, most)
+        most = ids.numel() if everywhere else medvl.most_chosen(self.text_ratio, *ids.shape)
+        return self.vocabulary_head.cross_entropy(found, model.text.table, ids, counted.float(), most=most)
 
     def hide_words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) ids with words hidden, and (B, T) bool, where they are."""

@@ -111,3 +111,41 @@ def test_comparing_imports_no_torch(finished):
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "False"
+
+
+@pytest.fixture
+def answering(tmp_path):
+    """A run's folder with answers to questions, three an image; `right` is the share of right ones."""
+
+    def make(name, right):
+        random = np.random.default_rng(len(name))
+        truth = np.random.default_rng(0).integers(-1, 4, SIZE)
+        given = np.where(random.random(SIZE) < right, truth, (truth + 1) % 4)
+        images = [f"{row // 3}.png" for row in range(SIZE)]
+        table = pa.table({IMAGE: images, PATIENT: images, "question": [row % 3 for row in range(SIZE)]})
+        told = {"kind": "closed", "type": "PRES", "organ": "chest"}
+        fields = {"answers": truth, **{key: np.full(SIZE, word) for key, word in told.items()}}
+        folder = tmp_path / "runs" / name / "vqa-0123"
+        (folder / "predictions").mkdir(parents=True)
+        manifest = Manifest(name, "vqa")
+        manifest.finish("complete", seconds=1.0, samples=1)
+        manifest.write(folder)
+        (folder / RESULTS).write_text("[]")
+        cases = Cases(np.arange(SIZE), np.arange(SIZE) // 3, fields, {"answer": given})
+        write_predictions(folder / predictions_file("test"), cases, table, ())
+        return folder.parent
+
+    return make
+
+
+def test_answers_are_compared_by_their_accuracy(answering, finished, tmp_path, capsys):
+    poor = answering("poor", 0.3)
+    output = medvl("compare", poor, answering("better", 0.8), "--replicates", 100)
+    assert "accuracy: better minus poor" in output and "100 paired draws of 100 patients" in output
+    assert row(output, "all")[:3] and "+0." in row(output, "all")
+    assert row(output, "PRES").split()[-1] == "0.020"  # 2 / 101, in a family of one
+    assert (tmp_path / "comparison" / "accuracy-test.png").read_bytes().startswith(b"\x89PNG")
+    _, error = typed(capsys, "compare", poor, finished("base"), code=1)
+    assert "only one of them answers questions" in error or "different cases" in error
+    _, error = typed(capsys, "compare", poor, answering("other", 0.5), "--metric", "auroc", code=2)
+    assert "give accuracy" in error

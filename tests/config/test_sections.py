@@ -37,6 +37,7 @@ def test_a_budget_of_no_steps_trains_nothing():
     ("metric", "mode", "larger"),
     [
         ("val/loss", "auto", False),
+        ("val/perplexity", "auto", False),
         ("val/f1_micro", "auto", True),
         ("val/f1_micro", "min", False),
         ("val/loss", "max", True),

@@ -142,7 +142,7 @@ def test_a_view_that_no_image_has_is_refused():
 
 def test_a_cohort_of_nobody_is_said():
     selection = Selection(only={"view": "PA"})
-    with pytest.raises(DataError, match=r"split 'test' has no readable case \(images: train 1, val 0, test 0\)"):
+    with pytest.raises(DataError, match=r"split 'test' has no readable case \(cases: train 1, val 0, test 0\)"):
         rows_of(studies(range(5), **COHORT), "test", selection, 0)
 
 
@@ -164,7 +164,7 @@ def test_unreadable_images_are_left_out_after_the_draw():
 
 def test_an_empty_split_is_said():
     table = studies([1, 2], split=["train", "train"])
-    with pytest.raises(DataError, match=r"split 'test' has no readable case \(images: train 2, val 0, test 0\)"):
+    with pytest.raises(DataError, match=r"split 'test' has no readable case \(cases: train 2, val 0, test 0\)"):
         rows_of(table, "test", Selection(), 0)
 
 

@@ -312,3 +312,40 @@ def test_too_few_cases_to_share_are_refused_before_training(count, settings, adv
     feeder = make_feeder(make_cases(count), **settings)
     with pytest.raises(ConfigError, match=advice):
         feeder.train()
+
+
+def make_questions():
+    """Sixty cases on a hundred rows that share twenty radiographs."""
+    cases = make_cases()
+    random = np.random.default_rng(2)
+    return CaseArrays(
+        rows=random.permutation(100)[:60],
+        images=Shelf(20),
+        tokens=cases.tokens,
+        image_rows=np.sort(random.integers(0, 20, 100)),
+        answers=random.integers(-1, 5, 100),
+    )
+
+
+@DEVICES
+@pytest.mark.parametrize("resident", [False, True])
+def test_several_cases_may_share_a_radiograph(device, resident):
+    cases = make_questions()
+    view = {"image": CxrFinetune(size=SIDE)}
+    batches = list(make_feeder(cases, views=view, device=device, resident=resident).once())
+    rows = torch.cat([batch["rows"] for batch in batches]).numpy()
+    assert rows.tolist() == cases.rows.tolist()
+    assert torch.cat([batch["answers"] for batch in batches]).tolist() == cases.answers[rows].tolist()
+    seen = torch.cat([batch["image"] for batch in batches]).cpu()
+    alone = CaseArrays(rows=cases.image_rows[rows], images=cases.images)
+    expected = torch.cat([batch["image"] for batch in make_feeder(alone, views=view, device=device).once()]).cpu()
+    assert_close(seen, expected)
+    assert all((np.diff(asked) > 0).all() for asked in cases.images.asked)  # each radiograph once, in one direction
+
+
+def test_cases_that_share_a_radiograph_see_it_in_their_own_ways():
+    cases = make_questions()
+    batches = steps(make_feeder(cases, views={"image": CxrMoco(size=SIDE)}), 5)
+    pixels = {row: image for (b,) in batches for row, image in zip(b["rows"].tolist(), b["image"], strict=True)}
+    shared = [row for row in pixels if cases.image_rows[row] == cases.image_rows[next(iter(pixels))]]
+    assert len(shared) > 1 and not pixels[shared[0]].equal(pixels[shared[1]])

@@ -338,3 +338,10 @@ def test_a_miniature_of_one_patient_still_has_every_split(tmp_path):
     write(tmp_path, patients=1, seed=0)
     for release in ("r2gen", "medvill"):
         assert set(read(tmp_path, release).table()["split"].to_pylist()) == {"train", "val", "test"}
+
+
+@pytest.mark.parametrize("release", ["r2gen", "medvill"])
+def test_a_miniature_is_read_in_the_release_that_is_asked_for(tmp_path, release):
+    parameters = write(tmp_path, patients=1, seed=0, like={"root": "elsewhere", "release": release})
+    assert parameters == {"name": "openi", "root": str(tmp_path / release), "release": release}
+    assert Openi(root=tmp_path / release, release=release).table().num_rows

@@ -85,7 +85,9 @@ def test_question_types_are_mended_and_split(root, items):
 @pytest.mark.parametrize(("organ", "code"), [("chest", "CHEST"), ("head", "HEAD"), ("abdomen", "ABD")])
 def test_one_organ_alone(root, items, organ, code):
     expected = {item["image_name"] for item in items if item["image_organ"] == code}
-    found = {image.split("/")[1] for image in VqaRad(root=root, organ=organ).table()["image"].to_pylist()}
+    table = VqaRad(root=root, organ=organ).table()
+    found = {image.split("/")[1] for image in table["image"].to_pylist()}
+    assert set(table["organ"].to_pylist()) == {organ}
     assert found == expected
 
 
@@ -143,7 +145,10 @@ def test_the_fingerprint_follows_what_decides_the_rows(root):
 
 def test_counts_are_those_of_the_parameters(tmp_path):
     assert VqaRad(root=tmp_path).official == {"images": 314, "train": 313, "test": 203}
-    assert VqaRad(root=tmp_path, organ="chest").expectations == {"official": {"train": 107, "test": 73}}
+    assert VqaRad(root=tmp_path, organ="chest").expectations == {
+        "official": {"train": 107, "test": 73},
+        "official_questions": {"train": 620, "test": 174},
+    }
     assert VqaRad(root=tmp_path, val_share=0.1).official == {"images": 314, "test": 203}
     assert VqaRad(root=tmp_path, organ="head").official == {}
 

@@ -131,6 +131,18 @@ def test_an_objective_starts_where_another_ended(run):
     assert not small.same(weights(stages["start"], "head"), weights(afresh["next"], "head"))
 
 
+SUM = "start.objective={name: total, terms: {findings: {name: multilabel}}}"
+
+
+def test_an_objective_starts_from_a_term_of_a_sum(run):
+    still = ("next.optim.lr=0", "next.optim.weight_decay=0", SUM)
+    stages = run(*still, "next.objective={name: multilabel, init: start.findings}")
+    assert small.same(weights(stages["start"], "findings.head"), weights(stages["next"], "head"))
+    nested = "start.objective={name: total, terms: {outer: {name: total, terms: {inner: {name: multilabel}}}}}"
+    stages = run(*still, nested, "next.objective={name: multilabel, init: start.outer.inner}")
+    assert small.same(weights(stages["start"], "outer.inner.head"), weights(stages["next"], "head"))
+
+
 @pytest.mark.parametrize(
     ("overrides", "words"),
     [
@@ -143,6 +155,11 @@ def test_an_objective_starts_where_another_ended(run):
             ["next.objective={name: multilabel, init: start}", "next.data.labels={names: [Edema]}"],
             "is .10, 6. there and",
         ),
+        (
+            [SUM, "next.objective={name: multilabel, init: start.finding}"],
+            r"stage 'start' has no term 'finding' with weights. did you mean 'findings'\? its terms: findings",
+        ),
+        (["next.objective={name: multilabel, init: start.findings}"], "has no term 'findings' .* its terms: none"),
     ],
 )
 def test_an_objective_that_cannot_start_there(run, overrides, words):

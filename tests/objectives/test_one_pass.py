@@ -18,7 +18,7 @@ def test_the_model_runs_once_for_all_terms():
     for name, passes in (("one_pass", 1), ("total", 2)):
         made = bench(name)
         trainable, seen = made.build(), []
-        trainable.model.image.register_forward_hook(lambda *given, seen=seen: seen.append(1))
+        trainable.model.fusion.register_forward_hook(lambda *given, seen=seen: seen.append(1))
         losses = trainable(made.batch())
         assert len(seen) == passes
         assert set(losses) == {"matching.matching", "words.mlm"}

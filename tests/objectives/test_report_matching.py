@@ -90,3 +90,42 @@ def test_data_without_labels_is_refused():
         ReportMatching(model, DataSpec())
     with pytest.raises(ConfigError, match="between 0 and 1, not 2"):
         ReportMatching(model, DATA, probability=2.0)
+
+
+def test_each_case_comes_once_right_and_once_wrong():
+    torch.manual_seed(0)
+    given, made = batch(), objective(each="both", swap="either")
+    differs, kept = other_labels(given["labels"]), []
+    for _ in range(100):
+        pairs = made.deal(given)
+        assert pairs.matched.tolist() == [True] * 6 + [False] * 6
+        assert pairs.image[:6].equal(torch.arange(6)) and pairs.report[:6].equal(torch.arange(6))
+        image, report = pairs.image[6:], pairs.report[6:]
+        assert differs[image, report].all()
+        assert ((image == torch.arange(6)) ^ (report == torch.arange(6))).all()  # one side is the case's own
+        kept.append(image == torch.arange(6))
+    assert torch.stack(kept).float().mean().item() == pytest.approx(0.5, abs=0.1)
+
+
+def test_under_report_every_wrong_pair_keeps_its_radiograph():
+    pairs = objective(each="both").deal(batch())
+    assert pairs.image.equal(torch.arange(6).repeat(2)) and not (pairs.report[6:] == torch.arange(6)).any()
+
+
+def test_a_pair_has_all_fields_of_its_radiograph_and_its_report():
+    found = objective(each="both", swap="either").corrupt(batch() | {"rows": torch.arange(6)})
+    assert {name: len(value) for name, value in found.items()} == dict.fromkeys(found, 12)
+    assert found["image"][:, 0].equal(found["rows"]) and found["text.ids"][:, 0].equal(found["text.extra"])
+    assert (found["rows"] == found["text.extra"]).equal(found["matched"])
+
+
+def test_scores_are_the_log_odds_of_a_match():
+    class Given(Model):
+        def forward(self, batch, needs):
+            return {"joint.cls": batch["image.pooled"] * batch["text.pooled"]}
+
+    made = objective()
+    halves = {"image.pooled": torch.randn(5, 8), "text.pooled": torch.randn(5, 8)}
+    logits = made.head(halves["image.pooled"] * halves["text.pooled"])
+    expected = logits.softmax(1)[:, 1].logit()
+    torch.testing.assert_close(made.score_pairs(Given(), halves), expected, atol=1e-5, rtol=1e-4)

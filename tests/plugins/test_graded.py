@@ -58,6 +58,19 @@ class TestMaskedLanguageModellingOfReportsAlone(ObjectiveSuite):
     lowers = False
 
 
+class TestReportGeneration(ObjectiveSuite):
+    name = "report_generation"
+    parameters = {"masking": "every", "most": 5}
+    model = {"fusion": {"name": "medvill"}}
+
+
+class TestReportGenerationOfWordsAlone(ObjectiveSuite):
+    name = "report_generation"
+    parameters = {"search": "beam", "most": 5}
+    model = {"fusion": {"name": "language_model"}, "image": None}
+    lowers = False  # other words are hidden in every step
+
+
 class TestReportMatching(ObjectiveSuite):
     name = "report_matching"
     model = {"fusion": {"name": "mmbt"}}
@@ -87,6 +100,11 @@ class TestMedViLL(FusionSuite):
 class TestReleasedMedViLL(FusionSuite):
     name = "medvill"
     parameters = {"preset": "released", "mask": "non_crossing"}
+
+
+class TestTieNet(FusionSuite):
+    name = "tienet"
+    parameters = {"hidden": 24, "attention": 8, "saliency": 12}
 
 
 class TestMedViLLPreTraining(ObjectiveSuite):

@@ -17,6 +17,7 @@ from medvl.models.weights import load_weights
 from medvl.objectives.masked_language import MaskedLanguageModelling
 from medvl.objectives.report_matching import ReportMatching
 from tests.golden_fixtures import golden
+from tests.plugins.joint_places import check_places
 from tests.plugins.test_mmbt import Trunk, batch_of, ours, write_tokenizer
 
 NAMES = {
@@ -80,7 +81,7 @@ def test_released_layout_equals_the_reference(name, tmp_path):
     reference = Reference(fixture, SCHEMES[name], tmp_path)
     model, batch, entered = reference.model, reference.batch(fixture), []
     model.text.transformer.embeddings.register_forward_hook(lambda module, given, out: entered.append(out))
-    found = model(batch, ["joint.cls", "joint.tokens", "joint.text", "image.tokens"])
+    found = model(batch, ["joint.cls", "joint.tokens", "joint.text", "joint.cls_sep", "image.tokens"])
     fixture.close(found["image.tokens"][:, model.fusion.draw(0, "cpu")], "out.image_tokens")
     fixture.close(entered[0], "out.joint_embeddings")
     real = Layout(fixture.config["num_image_tokens"] + 2, batch["text.ids"].shape[1] - 1, batch["text.mask"].sum(1) - 1)
@@ -88,6 +89,9 @@ def test_released_layout_equals_the_reference(name, tmp_path):
     tolerance = fixture.meta["suggested_tolerance"]
     torch.testing.assert_close(found["joint.tokens"][rows], fixture.tensors[f"out.{name}.hidden"][rows], **tolerance)
     fixture.close(found["joint.cls"], f"out.{name}.pooled")
+    last = fixture.tensors[f"out.{name}.hidden"]  # what questions are answered from: [CLS] times the first [SEP]
+    answered_from = last[:, 0] * last[:, fixture.config["num_image_tokens"] + 1]
+    torch.testing.assert_close(found["joint.cls_sep"], answered_from, **tolerance)
     fixture.close(reference.matching.head(found["joint.cls"]), f"out.{name}.match_logits")
     hidden = batch["text.hidden"][:, 1:]
     logits = reference.words.head(found["joint.text"][:, 1:][hidden], model.text.table)
@@ -238,3 +242,11 @@ def test_builds_and_runs_on_the_meta_device(preset):
         found = model(batch, model.fusion.gives)
     assert found["joint.tokens"].shape == (2, 3 + 2 + 8, 32)
     assert found["joint.text"].shape == (2, 9, 32)
+
+
+@pytest.mark.parametrize("mask", [bar, NonCrossing()])
+def test_places_are_where_cells_and_words_stand(mask):
+    model = small(mask=mask, preset="released", sampled=2)  # a drawing is for training
+    check_places(model)
+    model.image.grid = None
+    assert model.fusion.places(model, 6) is None

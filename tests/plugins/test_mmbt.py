@@ -15,6 +15,7 @@ from medvl.models.timm_encoder import TimmEncoder
 from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.models.weights import load_weights
 from tests.golden_fixtures import Golden, golden
+from tests.plugins.joint_places import check_places
 
 # where the reference's weights stand in ours
 PAPER_NAMES = {
@@ -309,6 +310,22 @@ def test_pooling_without_a_grid_is_refused():
     model.image.grid = None
     with pytest.raises(medvl.ConfigError, match="no height and width"):
         MMBT(model, image_tokens=2, mask=bidirectional)
+
+
+@pytest.mark.parametrize("preset", ["paper", "released"])
+@pytest.mark.parametrize("image_tokens", [None, 2])
+def test_places_are_where_cells_and_words_stand(preset, image_tokens):
+    model = small(preset, image_tokens=image_tokens)
+    check_places(model, model.fusion.pool)
+    places = model.fusion.places(model, 6)
+    assert places.grid == ((2, 2) if image_tokens is None else (2, 1))
+    assert (places.text[-1] < 0) == (preset == "paper")
+
+
+def test_there_are_no_places_without_a_grid():
+    model = small()
+    model.image.grid = None
+    assert model.fusion.places(model, 6) is None
 
 
 @pytest.mark.parametrize("preset", ["paper", "released"])

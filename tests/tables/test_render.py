@@ -63,6 +63,14 @@ def test_the_paper_s_numbers_and_verdicts():
     assert smoke.rows[0][1] == "0.710 ± 0.127 [0.711 smoke only]" and "verdicts: 3 smoke only" in smoke.notes
 
 
+def test_quoted_rows_are_shown_and_not_run():
+    rendering = made_up(steady)
+    rendering.matrix.quoted["MEVF"] = Paper("its authors", {("in", "1 %"): 0.439})
+    table = rendering.table()
+    assert table.rows[-1] == ["MEVF (quoted)", "[0.439]", "", "", ""]
+    assert "MEVF: not run, quoted from its authors" in table.notes
+
+
 def test_failed_missing_and_undefined_cells():
     def values(cell):
         choices = cell.choices

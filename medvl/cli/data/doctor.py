@@ -168,8 +168,9 @@ def _of_use(target: Target, plan: Plan | None) -> list[Finding]:
     from medvl.data.lints.suite import after_reading, rows_by_split, splits_as_they_are
     from medvl.data.texts import Texts
 
-    dataset, table = target.dataset, target.table
+    dataset = target.dataset
     selection = target.selection if plan is None else plan.stage.selection
+    table = target.cases(selection)
     rows = rows_by_split(splits_as_they_are(table, selection, target.seed))
     rule = selection.text_rule if plan is None or plan.reads_text else None
     names = selection.chosen_labels(dataset.labels) if plan is None or plan.reads_labels else ()

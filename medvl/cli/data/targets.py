@@ -62,6 +62,12 @@ class Target:
 
         return open_table(self.dataset)
 
+    def cases(self, selection: Selection) -> pa.Table:
+        """The table whose rows are the cases of a selection: the study table, or that of its questions."""
+        from medvl.data.question_table import open_questions
+
+        return open_questions(self.table) if selection.asks else self.table
+
 
 def target_arguments(command: Callable[..., Any]) -> Callable[..., Any]:
     """SOURCE, then a stage or key=value, and --plugin."""

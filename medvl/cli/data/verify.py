@@ -86,8 +86,9 @@ def _counts(target: Target, table: pa.Table) -> list[Check]:
     for place, selection in enumerate(target.selections):
         expect = selection.expected(dataset.expectations)
         if expect:
-            splits = splits_as_they_are(target.table, selection, target.seed)
-            checks += check_expected(splits, expect, target.stages[place] if target.stages else "expect")
+            splits = splits_as_they_are(target.cases(selection), selection, target.seed)
+            title = target.stages[place] if target.stages else "expect"
+            checks += check_expected(splits, expect, title, "questions" if selection.asks else "images")
     return checks
 
 

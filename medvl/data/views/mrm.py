@@ -53,6 +53,11 @@ class Halved(View):
         """Both, of the centre."""
         return Halved(self.high.fixed(), self.antialias)
 
+    @property
+    def window(self) -> tuple[float, float, float, float]:
+        """The recipe's, see `View.window`."""
+        return self.high.window
+
     def _halved(self, high: Tensor) -> Tensor:
         half: Tensor = backend_of(high).halved(high, self.antialias)
         return half

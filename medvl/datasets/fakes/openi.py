@@ -6,7 +6,7 @@ import csv
 import gzip
 import io
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
@@ -35,7 +35,7 @@ HEADER_COLUMNS = (
 EXAM = "Xray Chest PA and Lateral"
 
 
-def write(out: Path, *, patients: int, seed: int) -> dict[str, object]:
+def write(out: Path, *, patients: int, seed: int, like: Mapping[str, Any] | None = None) -> dict[str, object]:
     """Write the releases side by side: `out/xml` (with PNG and DICOM), `out/kaggle`, `out/r2gen`, `out/medvill`.
 
     The traps: `AbstractText` that is blank; MeSH terms by a program beside those by hand; authors' names, dates and
@@ -49,16 +49,18 @@ def write(out: Path, *, patients: int, seed: int) -> dict[str, object]:
         out: folder to write into.
         patients: phantom patients, three at least; each of their studies becomes a report.
         seed: of the phantom.
+        like: the `data:` parameters of the real one; its `release` is the one that is read, `xml` where it names none.
 
     Returns:
-        The `data:` parameters that read `out/xml`; the others are read with their `release` and `root`.
+        The `data:` parameters that read `out/RELEASE`; the others are read with their `release` and `root`.
     """
     reports = draw_reports(patients, seed)
     _write_xml(out / "xml", reports)
     _write_kaggle(out / "kaggle", [report for report in reports if report.pictures])
     _write_r2gen(out / "r2gen", [report for report in reports if len(report.pictures) > 1])
     _write_medvill(out / "medvill", [report for report in reports if report.pictures])
-    return {"name": "openi", "root": str(out / "xml"), "release": "xml"}
+    release = (like or {}).get("release") or "xml"
+    return {"name": "openi", "root": str(out / release), "release": release}
 
 
 def _write_xml(root: Path, reports: list[Report]) -> None:

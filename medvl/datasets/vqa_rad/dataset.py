@@ -11,7 +11,7 @@ from typing import Literal, get_args
 import numpy as np
 import pyarrow as pa
 
-from medvl.data.dataset import IMAGE, PATIENT, QUESTIONS, SPLIT, SPLITS, STUDY, VIEW
+from medvl.data.dataset import IMAGE, ORGAN, PATIENT, QUESTIONS, SPLIT, SPLITS, STUDY, VIEW
 from medvl.data.json_file import read_json
 from medvl.data.keyed_hash import keyed_hashes
 from medvl.data.source import Source
@@ -32,6 +32,8 @@ Organ = Literal["all", "chest", "head", "abdomen"]
 IMAGE_FOLDER = "VQA_RAD Image Folder"
 # images in all, with training questions, with test questions
 _COUNTS: dict[Organ, tuple[int, int, int]] = {"all": (314, 313, 203), "chest": (107, 107, 73)}
+# training and test questions
+_QUESTIONS: dict[Organ, tuple[int, int]] = {"all": (1797, 451), "chest": (620, 174)}
 _QUESTION = pa.struct([(name, pa.string()) for name in ("question", "answer", "kind", "type")])
 
 
@@ -67,6 +69,7 @@ class VqaRad(ImageFiles):
         ConfigError: an unknown organ, or a share out of range.
     """
 
+    asks = True
     split_by = "question"
     fake = "medvl.datasets.fakes.vqa_rad:write"
 
@@ -91,7 +94,9 @@ class VqaRad(ImageFiles):
             images_in_all, train, test = _COUNTS[organ]
             splits = {"train": train, "test": test} if val_share == 0 else {"test": test}
             self.official = MappingProxyType({"images": images_in_all} | splits)
-            self.expectations = MappingProxyType({"official": splits})
+            train, test = _QUESTIONS[organ]
+            asked = {"train": train, "test": test} if val_share == 0 else {"test": test}
+            self.expectations = MappingProxyType({"official": splits, "official_questions": asked})
 
     def sources(self) -> list[Source]:
         """See `Dataset.sources`."""
@@ -117,12 +122,14 @@ class VqaRad(ImageFiles):
             items = [item for item in items if organ_of(item) == self._organ]
         rows = self._rows(items)
         names = [Path(image).stem for image, _ in rows]
+        organs = {item["image_name"].strip(): organ_of(item) for item in items}
         columns = {
             IMAGE: pa.array([f"{self._images}/{image}" if self._images else image for image, _ in rows]),
             PATIENT: pa.array(names),
             STUDY: pa.array(names),
             VIEW: pa.nulls(len(rows), pa.string()),
             SPLIT: pa.array([split for _, split in rows]),
+            ORGAN: pa.array([organs[image] for image, _ in rows], pa.string()),
             QUESTIONS: pa.array(list(rows.values()), pa.list_(_QUESTION)),
         }
         return pa.table(columns)

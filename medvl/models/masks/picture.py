@@ -6,6 +6,7 @@ import torch
 
 from medvl.models.masks.attention import Scheme, SchemeMask
 from medvl.models.masks.layout import Layout
+from medvl.models.masks.leaks import first_leak
 
 IMAGE = ("[CLS]", "image", "image", "image", "[SEP]")
 TEXT = ("a", "small", "left", "effusion", "[SEP]", "[PAD]", "[PAD]")
@@ -27,8 +28,10 @@ def draw(scheme: Scheme) -> list[str]:
     lines = [f"  {'':{wide}}  {_columns(names, row)}" for row in range(wide)]
     for name, row in zip(names, allow.tolist(), strict=True):
         lines.append(f"  {name:>{wide}}  {' '.join(SEES if sees else BLIND for sees in row)}")
+    layer = first_leak(scheme)
+    leak = "at any depth" if layer is None else f"before layer {layer}"
     return [line.rstrip() for line in lines] + [
-        f"  a row looks, a column is looked at: {SEES} may attend, {BLIND} may not"
+        f"  a row looks, a column is looked at: {SEES} may attend, {BLIND} may not; no word knows a later one {leak}"
     ]
 
 

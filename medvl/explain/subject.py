@@ -1,0 +1,222 @@
+"""What is looked at: a finished stage, and some cases of its data as it sees them."""
+
+from __future__ import annotations
+
+from contextlib import closing
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import torch
+from torch import Tensor
+
+from medvl.data.boxes import boxes_in_square
+from medvl.data.cases import CaseArrays, TokenArrays
+from medvl.data.dataset import BOXES, IMAGE
+from medvl.data.draw import rows_of, splits_of
+from medvl.data.feed import Feeder
+from medvl.data.selection import Split
+from medvl.data.texts import Texts
+from medvl.engine.assemble import build_views
+from medvl.engine.identity import seed_of
+from medvl.engine.load import TrainedStage
+from medvl.engine.opened_data import OpenedData
+from medvl.engine.trainable import Trainable
+from medvl.errors import DataError
+from medvl.explain.choice import named, varied, with_word
+from medvl.explain.pictures import shown_pixels
+from medvl.models.base import Batch
+from medvl.models.token_store import tokenize
+
+POOL = 40  # cases that retrieved ones are searched among
+BATCH = 16
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a user may ask for.
+
+    Attributes:
+        split: whose cases.
+        count: how many, where none is named.
+        cases: hashes of cases, in place of a choice.
+        word: choose cases whose text has it, and show this word first.
+        layer: whose attention, 1 the lowest; the last where None.
+        head: 1 the first; the mean of all where None.
+        rollout: attention through all layers up to that one (`medvl.explain.word_maps.rolled_out`).
+    """
+
+    split: Split = "test"
+    count: int = 4
+    cases: tuple[str, ...] = ()
+    word: str | None = None
+    layer: int | None = None
+    head: int | None = None
+    rollout: bool = False
+
+
+@dataclass(frozen=True)
+class Box:
+    """Where a finding stands in what is shown: fractions of its width and height, from the upper left corner."""
+
+    label: str
+    x: float
+    y: float
+    width: float
+    height: float
+
+
+@dataclass(frozen=True)
+class Case:
+    """A case as the stage sees it.
+
+    Attributes:
+        row: of the study table.
+        key: the hash of its image, as in the stage's predictions.
+        pixels: uint8 (H, W), what the image encoder sees.
+        text: what the stage reads or writes beside it; empty where it has none.
+        labels: finding -> 1, 0, or NaN where unknown.
+        boxes: those of its findings that are shown.
+    """
+
+    row: int
+    key: str
+    pixels: np.ndarray
+    text: str
+    labels: dict[str, float]
+    boxes: tuple[Box, ...] = field(default=())
+
+    @property
+    def positives(self) -> list[str]:
+        """The findings that it has."""
+        return [name for name, value in self.labels.items() if value == 1]
+
+
+class Subject:
+    """A finished stage, and cases of a split: those asked for, or ones that show many findings.
+
+    Args:
+        trained: the stage.
+        asked: which cases.
+
+    Attributes:
+        cases: in the order of the page.
+
+    Raises:
+        ConfigError: the data has not what the stage selects.
+        DataError: the stage looks at no image; a case, a word or a split without any; the files.
+    """
+
+    def __init__(self, trained: TrainedStage, asked: Asked) -> None:
+        view = trained.view()
+        if view is None:
+            raise DataError(f"stage '{trained.stage.name}' looks at no image. give the folder of a stage that does")
+        self.trained, self.asked = trained, asked
+        self._view = view
+        self._data = OpenedData.open(*trained.data(), view.source)
+        rule = self._data.selection.text_rule
+        self._texts = None if rule is None else Texts(self._data.table, rule)
+        self._rows = self._split_rows()
+        self.cases = self.look_at(self._chosen())
+
+    @property
+    def trainable(self) -> Trainable:
+        """Model and objective, in evaluation mode on the CPU."""
+        return self.trained.trainable
+
+    @property
+    def has_texts(self) -> bool:
+        """Whether the stage's data has texts."""
+        return self._texts is not None
+
+    @property
+    def rows(self) -> np.ndarray:
+        """Row numbers of `cases`."""
+        return np.array([case.row for case in self.cases], np.int64)
+
+    @cached_property
+    def pool(self) -> list[Case]:
+        """`cases` and others of the split, evenly spaced, `POOL` in all or as many as there are."""
+        others = np.setdiff1d(self._rows, self.rows)
+        wanted = min(max(POOL - len(self.cases), 0), len(others))
+        spaced = others[np.linspace(0, len(others) - 1, wanted).round().astype(int)] if wanted else others[:0]
+        return [*self.cases, *self.look_at(spaced)]
+
+    def feeder(self, rows: np.ndarray) -> Feeder:
+        """Batches of these rows in order, as the stage's own evaluation would see them."""
+        wanted = {name: view for name, view in build_views(self.trained.stage).items() if name in self._views}
+        arrays = CaseArrays(rows, self._data.store, self._tokens, self._data.label_columns)
+        seed = self.trained.experiment.seed  # nothing is drawn
+        return Feeder(arrays, {"image": self._view} | wanted, batch_size=BATCH, device="cpu", seed=seed)
+
+    def batch(self, row: int) -> Batch:
+        """One case alone, so that no text is padded."""
+        with closing(self.feeder(np.array([row])).once()) as batches:
+            return next(batches)
+
+    @torch.no_grad()
+    def predict(self, rows: np.ndarray, name: str) -> list[Tensor]:
+        """The objective's output of that name of each row."""
+        with closing(self.feeder(rows).once()) as batches:
+            return [one for batch in batches for one in self.trainable.predict(batch, {name})[name]]
+
+    def look_at(self, rows: np.ndarray) -> list[Case]:
+        """These rows as cases."""
+        if len(rows) == 0:
+            return []
+        keys, texts = self._data.pseudonyms(IMAGE, rows), self._read_texts(rows)
+        labels = self._data.label_values(rows).tolist()
+        with closing(self.feeder(rows).once()) as batches:
+            pixels = [shown_pixels(image[0].numpy()) for batch in batches for image in batch["image"]]
+        return [
+            Case(int(row), key, image, text, dict(zip(self._data.labels, values, strict=True)), self._boxes(row))
+            for row, key, image, text, values in zip(rows, keys, pixels, texts, labels, strict=True)
+        ]
+
+    @property
+    def _views(self) -> tuple[str, ...]:
+        return self.trained.plan.views
+
+    @cached_property
+    def _tokens(self) -> TokenArrays | None:
+        text = self.trainable.model.text
+        return None if text is None or self._texts is None else tokenize(self._texts, text.tokenizer)
+
+    def _split_rows(self) -> np.ndarray:
+        """As the stage's own evaluation draws them."""
+        experiment, data = self.trained.experiment, self._data
+        sides = splits_of(data.table, data.selection, experiment.seed, split_by=data.dataset.split_by,
+                          presets=data.dataset.expectations)  # fmt: skip
+        seed = seed_of(experiment, self.trained.stage)
+        return rows_of(data.table, self.asked.split, data.selection, seed, data.good, splits=sides)
+
+    def _chosen(self) -> np.ndarray:
+        rows, asked = self._rows, self.asked
+        if asked.cases:
+            return rows[named(self._data.pseudonyms(IMAGE, rows), asked.cases, asked.split)]
+        if asked.word is not None:
+            if self._texts is None:
+                raise DataError(f"--word {asked.word}: stage '{self.trained.stage.name}' has no text. do: leave it out")
+            rows = with_word(self._texts, rows, asked.word)
+        return rows[varied(self._data.label_values(rows), asked.count)]
+
+    def _read_texts(self, rows: np.ndarray) -> list[str]:
+        return [""] * len(rows) if self._texts is None else self._texts.read(rows).to_pylist()
+
+    def _boxes(self, row: int) -> tuple[Box, ...]:
+        data, window = self._data, self._view.window
+        if window is None or BOXES not in data.table.column_names:
+            return ()
+        given = data.table.column(BOXES).take(pa.array([row])).to_pylist()[0] or []
+        if not given:
+            return ()
+        reference = str(data.table.column(IMAGE)[int(row)].as_py())
+        height, width = data.dataset.read_image(reference).shape
+        corners = np.array([[box["x"], box["y"], box["width"], box["height"]] for box in given], float)
+        placed = boxes_in_square(corners, (height, width), data.selection.fit, window)
+        return tuple(
+            Box(box["label"], *map(float, corner))
+            for box, corner in zip(given, placed, strict=True)
+            if corner[2] > 0 and corner[3] > 0
+        )
