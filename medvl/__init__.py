@@ -24,6 +24,7 @@ _PUBLIC = {
     "ImageEncoder": "medvl.models.base",
     "TextEncoder": "medvl.models.base",
     "Fusion": "medvl.models.base",
+    "Decoder": "medvl.models.decoders.base",
     "Model": "medvl.models.base",
     "scheme_mask": "medvl.models.masks.attention",
     "Batch": "medvl.models.base",
@@ -66,6 +67,7 @@ if TYPE_CHECKING:
     from medvl.models.base import ImageEncoder as ImageEncoder
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
+    from medvl.models.decoders.base import Decoder as Decoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world

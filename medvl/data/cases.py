@@ -28,6 +28,13 @@ class FeatureReader(Protocol):
         """Row numbers (B,) int64 -> (B, D) float32."""
 
 
+class MaskReader(Protocol):
+    """Anything that holds masks, such as `medvl.data.masks.MaskStore`."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) int64 -> (B, K, S, S) bool, in the geometry of the radiographs."""
+
+
 class LabelReader(Protocol):
     """Anything that holds labels, such as `medvl.data.label_columns.LabelColumns`."""
 
@@ -73,6 +80,7 @@ class CaseArrays:
         tokens: texts by row number, or None.
         labels: labels by row number, or None.
         features: pooled image features by row number, in place of radiographs, or None.
+        masks: masks of K findings by row number, or None; a view named `image` carries them along.
     """
 
     rows: np.ndarray
@@ -80,6 +88,7 @@ class CaseArrays:
     tokens: TokenArrays | None = None
     labels: LabelReader | None = None
     features: FeatureReader | None = None
+    masks: MaskReader | None = None
 
     def __len__(self) -> int:
         return len(self.rows)

@@ -43,6 +43,7 @@ class Dataset(ABC):
         labels_from: sections that the labels were mined from by a labeler, and sections that repeat their words; a
             model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
             labelled the images.
+        masks: names that `read_mask` knows, in order; empty where the dataset has no masks.
         split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
             images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
@@ -56,6 +57,7 @@ class Dataset(ABC):
     official: Mapping[str, int] = MappingProxyType({})
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     labels_from: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
     split_by: SplitBy = "patient"
     fake: str | None = None
     smoke: Mapping[str, Any] = MappingProxyType({})
@@ -111,10 +113,12 @@ class Dataset(ABC):
         return []
 
     def read_mask(self, reference: str, label: str) -> np.ndarray:
-        """Where a finding stands: bool (H, W) of the image as distributed; all False where it is absent.
+        """Where a finding, one of `masks`, stands: bool (H, W) of the image as distributed; False where it is absent.
+
+        Several threads may call at once.
 
         Raises:
-            DataError: no such image or label, or a dataset without masks.
+            DataError: no such image or label, a mask that is not known, or a dataset without masks.
         """
         raise DataError(f"{type(self).__name__}: has no masks. do: choose a dataset with masks, or its boxes")
 
@@ -131,6 +135,10 @@ class Dataset(ABC):
 
         Override where labels or texts can change and the images stay: they need not be decoded again.
         """
+        return self.fingerprint()
+
+    def mask_fingerprint(self) -> str:
+        """A short hash that changes whenever the masks could have changed; the mask store is named by it."""
         return self.fingerprint()
 
     def table_fingerprint(self) -> str:

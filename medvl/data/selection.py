@@ -37,6 +37,8 @@ class Selection:
         labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy` (a name, or a mapping that gives
             each label one of its own), `names` (which labels, in what order; where left out those that the policy
             speaks of, or all) and `blank` (`zero` or `ignore`).
+        masks: findings whose masks travel with the image, in order, where the objective reads masks; all that the
+            dataset has where None.
         only: the cohort, in all splits: `{view: [AP, PA]}` keeps images of these views, `{text: present}` cases whose
             text is not blank.
         fraction: share of the split to learn from, in (0, 1]. Smaller ones are nested in larger ones of the same seed.
@@ -70,6 +72,7 @@ class Selection:
         split: Split = "train",
         text: str | dict[str, tuple[str, ...]] | None = None,
         labels: Policy | dict[str, Any] = "positive_vs_rest",
+        masks: str | tuple[str, ...] | None = None,
         only: dict[str, str | tuple[str, ...]] | None = None,
         fraction: float = 1.0,
         fraction_by: By = "patient",
@@ -84,6 +87,7 @@ class Selection:
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
         self.accept = tuple(accept)
+        self.masks: tuple[str, ...] | None = (masks,) if isinstance(masks, str) else masks
         chosen = (only or {}).get("view", ())
         self.views: tuple[str, ...] = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self.with_text = "text" in (only or {})
@@ -118,6 +122,19 @@ class Selection:
             raise ConfigError(problems)
         return names
 
+    def chosen_masks(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The findings whose masks are taken of a dataset's `known` ones, in order.
+
+        Raises:
+            ConfigError: one that the dataset does not have.
+        """
+        names = tuple(known) if self.masks is None else self.masks
+        problems = [unknown("mask", name, known) for name in names if name not in known]
+        problems += [f"masks: '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        if problems:
+            raise ConfigError(problems)
+        return names
+
     def expected(self, presets: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
         """Numbers of images by split, as `expect` says or as the preset of that name does.
 
@@ -140,7 +157,11 @@ class Selection:
         known = dataset.sections
         asked: tuple[str, ...] = () if self.text_rule is None else self.text_rule.sections
         problems = [unknown("text section", section, known, of=name) for section in asked if section not in known]
-        for check in (partial(self.chosen_labels, dataset.labels), partial(self.expected, dataset.expectations)):
+        for check in (
+            partial(self.chosen_labels, dataset.labels),
+            partial(self.chosen_masks, dataset.masks),
+            partial(self.expected, dataset.expectations),
+        ):
             try:
                 check()
             except ConfigError as error:

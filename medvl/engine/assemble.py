@@ -30,7 +30,8 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     if problems:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
     labels = stage.selection.chosen_labels(dataset.labels)
-    return DataSpec(labels=tuple(labels), sections=tuple(dataset.sections))
+    masks = stage.selection.chosen_masks(dataset.masks)
+    return DataSpec(labels=tuple(labels), masks=masks, sections=tuple(dataset.sections))
 
 
 def build_views(stage: Stage) -> dict[str, View]:

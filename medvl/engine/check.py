@@ -11,6 +11,7 @@ from medvl.config.experiment import Experiment, Stage
 from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, slot_of, slots_of
 from medvl.data.dataset import Dataset
 from medvl.data.lints.suite import before_reading
+from medvl.data.masks import MASKED
 from medvl.data.view import View
 from medvl.engine.assemble import (
     add_fusion,
@@ -94,11 +95,14 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
+    reads_masks = "mask" in objective.reads
+    if reads_masks:
+        _check_masks(stage, data, views)
     evaluators = build_evaluators(stage, data)
     _check_evaluators(stage, data, objective, evaluators)
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]
-    batch = made_up_batch(wanted, labels=len(data.labels), cases=cases, tokens=META_TEXT, device="meta")
+    batch = made_up_batch(wanted, data=data, cases=cases, tokens=META_TEXT, device="meta")
     _dry_run(stage, model, objective, batch)
     kept, notes = plan_features(stage, model, objective, {name: views[name] for name in wanted_views}, batch)
     for slot in ("image", "text", "fusion"):
@@ -117,7 +121,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     measured = bool(data.labels) and any("labels" in evaluator.reads for evaluator in evaluators)
     return Plan(
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text, reads_labels=reads_labels or measured,
-        keeps_features=kept, size=size,
+        reads_masks=reads_masks, keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
         objective=shapes_of(objective),
@@ -206,6 +210,20 @@ def _check_fields(
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
         raise ConfigError(problems)
+
+
+def _check_masks(stage: Stage, data: DataSpec, views: dict[str, View]) -> None:
+    who = f"objective '{stage.objective.name}' reads masks"
+    if not data.masks:
+        raise ConfigError(
+            f"{stage.data.place}: {who}, and the data gives none. do: choose a dataset with masks, such as "
+            "siim_acr or phantom"
+        )
+    if MASKED in views and not views[MASKED].carries_masks:
+        raise ConfigError(
+            f"{stage.views[MASKED].place}: {who}, and view '{stage.views[MASKED].name}' does not carry them along. "
+            "do: choose another view, e.g. {name: cxr_finetune, crop: 1.0}"
+        )
 
 
 def _check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:

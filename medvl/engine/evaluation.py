@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from medvl.engine.assemble import build_evaluators
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
+from medvl.engine.overlays import draw_overlays
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
@@ -34,12 +35,15 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     trainable.eval()
     evaluators = build_evaluators(context.stage, data.spec)
     cases: dict[str, Cases] = {}
-    for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
+    tuned = [evaluator for evaluator in evaluators if evaluator.tunes]
+    for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
         cases[split] = _predicted(context, trainable, data, split)
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
+    for evaluator in tuned:
+        evaluator.tune(cases["val"])
     results = [evaluator.evaluate(cases[evaluator.split]) for evaluator in evaluators]
     titles = [component.name for component in context.stage.evaluate]
     tables = [result_table(context.stage.name, *each) for each in zip(evaluators, titles, results, strict=True)]
@@ -47,6 +51,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for stem, table, result in zip(stems, tables, results, strict=True):
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
+    if context.pictures and trainable.objective.segments:
+        for split, predicted in cases.items():
+            draw_overlays(context, trainable, data, predicted, split)
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables

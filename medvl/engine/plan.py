@@ -18,6 +18,7 @@ class Plan:
         slots: model slots that the objective uses; the others are not built.
         views: views that the objective wants.
         reads_text, reads_labels: whether texts are read, and labels, by the objective or by an evaluator.
+        reads_masks: whether the objective reads masks.
         keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
@@ -31,6 +32,7 @@ class Plan:
     views: tuple[str, ...]
     reads_text: bool
     reads_labels: bool
+    reads_masks: bool
     keeps_features: bool
     size: int
     source: int

@@ -22,6 +22,8 @@ from medvl.data.label_columns import LabelColumns, labels_of
 from medvl.data.lints.finding import Finding
 from medvl.data.lints.same_image import stored_contents
 from medvl.data.lints.suite import after_reading, of_splits
+from medvl.data.mask_build import build_masks
+from medvl.data.masks import MaskStore
 from medvl.data.patients import codes_of
 from medvl.data.selection import Split
 from medvl.data.store import ImageStore, build_store
@@ -47,6 +49,7 @@ class StageData:
         table: the study table; every row number counts in it.
         store: decoded radiographs by row, or None where the stage looks at none.
         labels: labels by row, or None.
+        masks: masks by row, of the store's squares, or None.
         texts: a text of each row, or None.
         sides: (N,) int8, each row's place in `SPLITS`, -1 outside the cohort.
         train: row numbers of the cases to learn from, whatever split they are of.
@@ -63,6 +66,7 @@ class StageData:
     table: pa.Table
     store: ImageStore | None
     labels: LabelColumns | None
+    masks: MaskStore | None
     texts: Texts | None
     sides: np.ndarray
     train: np.ndarray
@@ -94,7 +98,7 @@ class StageData:
 
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""
-        return CaseArrays(rows, self.store, self.tokens, self.labels, self.features)
+        return CaseArrays(rows, self.store, self.tokens, self.labels, self.features, self.masks)
 
 
 def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
@@ -113,6 +117,7 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     table = open_table(dataset)
     sides = splits_of(table, selection, shared, split_by=dataset.split_by, presets=dataset.expectations)
     store = _store(context, dataset, table) if plan.views else None
+    masks = _masks(context, dataset, table, store, spec.masks) if plan.reads_masks and store is not None else None
     rows = partial(rows_of, table, selection=selection, seed=seed, good=store.good if store else None, splits=sides)
     train = rows(selection.split)
     splits: dict[str, np.ndarray] = {name: rows(name) for name in evaluated_splits(plan)}
@@ -127,8 +132,8 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    notes = _notes(store, texts, train)
-    return StageData(table, store, labels, texts, sides, train, splits, selection.split, spec, notes, findings)
+    notes = _notes(store, texts, train) + ([] if masks is None else masks.notes())
+    return StageData(table, store, labels, masks, texts, sides, train, splits, selection.split, spec, notes, findings)
 
 
 def tokens_of(context: StageContext, data: StageData, tokenizer: Tokenizer) -> TokenArrays:
@@ -154,6 +159,16 @@ def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageSto
         return build_store(
             dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, decode=selection.decode,
             folder=cache_folder("images"), max_bad=selection.max_bad, progress=tell,
+        )  # fmt: skip
+
+
+def _masks(
+    context: StageContext, dataset: Dataset, table: pa.Table, store: ImageStore, names: tuple[str, ...]
+) -> MaskStore:
+    with telling(context, "reading masks", table.num_rows, "image") as tell:
+        return build_masks(
+            dataset, table.column(IMAGE), names, side=store.side, fit=context.stage.selection.fit, good=store.good,
+            folder=cache_folder("masks"), progress=tell,
         )  # fmt: skip
 
 

@@ -53,6 +53,8 @@ class Evaluator(ABC):
         reads: fields it wants beside the predictions.
         wants: outputs that the objective's `predict` must give.
         split: whose cases it gets at the end of a stage.
+        tunes: it chooses something, such as thresholds, on the validation cases: `tune` is called before `evaluate` at
+            the end of a stage.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): replicates.
     """
 
@@ -60,10 +62,15 @@ class Evaluator(ABC):
     wants: ClassVar[tuple[str, ...]] = ("logits",)
     smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"
+    tunes: bool = False
 
     @abstractmethod
     def metrics(self) -> tuple[str, ...]:
         """The flat names that `evaluate` gives, known before any data is read."""
+
+    def tune(self, cases: Cases) -> None:
+        """Choose on the validation cases what `evaluate` then keeps to."""
+        raise NotImplementedError
 
     @abstractmethod
     def evaluate(self, cases: Cases, intervals: bool = True) -> Result:

@@ -45,6 +45,10 @@ class ImageEncoder(nn.Module):
         """(B, 1, H, W) float -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed."""
         raise NotImplementedError
 
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""
+        return [list(self.parameters())]
+
     def features(self) -> list[Feature]:
         """What this encoder gives."""
         return [

@@ -16,10 +16,12 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from medvl.contract import Feature
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
 from medvl.models.base import ImageEncoder
 from medvl.models.channels import to_one_channel
+from medvl.models.levels import LEVELS, blocks_of, levels_of
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
 log = logging.getLogger(__name__)
@@ -48,9 +50,12 @@ class TimmEncoder(ImageEncoder):
             one fits.
         drop_path: rate of stochastic depth in [0, 1), for models that have it.
         expected: least share of tensors that the weights must cover, in [0, 1].
+        levels: which of timm's intermediate maps (stages of a CNN, blocks of a ViT, counted from 0) are `level1` to
+            `level4`; None for a CNN's last four stages, and for a ViT's blocks at every fourth of its depth.
 
     Attributes:
         net: the timm model.
+        maps: its levels, the deepest last; none where timm gives no intermediate maps.
         first_convolutions: names of its modules that see the image.
         coverage: what the weights covered, or None for random ones.
 
@@ -70,23 +75,46 @@ class TimmEncoder(ImageEncoder):
         prefix: str | None = None,
         drop_path: float = 0.0,
         expected: float = 0.95,
+        levels: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.net: Any = _create(model, size, drop_path)  # timm's models share methods, not a class
         first = _settings(model).first_conv or ()
         self.first_convolutions = (first,) if isinstance(first, str) else tuple(first)
         self._probe(model, size, drop_path)
+        self.maps = levels_of(self.net, size, levels)
         self.coverage = self._load(model, weights, prefix, expected)
 
     def forward(self, images: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
-        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass."""
-        features = self.net.forward_features(images)
+        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass.
+
+        And of {"level1": (B, D, H, W), ...}, the maps of several depths.
+        """
         found: dict[str, Tensor] = {}
+        asked = [name for name in LEVELS if name in needs]
+        if asked:
+            indices = [self.maps[LEVELS.index(name)].index for name in asked]
+            features, maps = self.net.forward_intermediates(images, indices, output_fmt="NCHW")
+            found |= zip(asked, maps, strict=True)
+        else:
+            features = self.net.forward_features(images)
         if "tokens" in needs:
             found["tokens"] = self._tokens(features)
         if "pooled" in needs:
             found["pooled"] = self.net.forward_head(features, pre_logits=True)  # (B, D)
         return found
+
+    def features(self) -> list[Feature]:
+        """Tokens, the pooled vector, and the levels."""
+        levels = [
+            Feature(f"image.{name}", level.width, grid=level.grid)
+            for name, level in zip(LEVELS, self.maps, strict=False)
+        ]
+        return super().features() + levels
+
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """See `ImageEncoder.blocks`."""
+        return blocks_of(self.net)
 
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:

@@ -29,6 +29,7 @@ class Objective(nn.Module):
         aligns: images and texts share a space: `embed_images` and `embed_texts` are there.
         trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
         own_texts: it feeds the text encoder itself (prompts); the cases need none.
+        segments: it tells where findings stand: `probabilities` is there.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
@@ -42,6 +43,7 @@ class Objective(nn.Module):
     aligns: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     own_texts: ClassVar[bool] = False
+    segments: ClassVar[bool] = False
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses; the stage minimises their sum."""
@@ -68,6 +70,10 @@ class Objective(nn.Module):
 
     def embed_texts(self, model: Model, batch: Batch) -> Tensor:
         """Of an objective that aligns: (B, D) unit vectors of the texts, in the space that images share."""
+        raise NotImplementedError
+
+    def probabilities(self, model: Model, batch: Batch) -> Tensor:
+        """Of an objective that segments: (B, K, H, W) in [0, 1], of each finding at each pixel of the view `image`."""
         raise NotImplementedError
 
     def before_step(self, model: Model) -> None:

@@ -84,7 +84,7 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
     micro = max(1, stage.budget.batch_size // stage.budget.accumulate)
     views = [(name, view) for name, view in build_views(stage).items() if name in plan.views]
     batches = [
-        made_up_batch(views, labels=len(data.labels), cases=micro, tokens=TOKENS, device=fabric.device)
+        made_up_batch(views, data=data, cases=micro, tokens=TOKENS, device=fabric.device)
         for _ in range(stage.budget.accumulate)
     ]
     encode = 0.0

@@ -60,6 +60,7 @@ class Phantom(Dataset):
     labels = LABELS
     sections = SECTIONS
     labels_from = ("findings", "impression")
+    masks = LABELS[1:]  # no finding has no place
     smoke = MappingProxyType({"patients": 40, "resolution": 64})
 
     def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128, site: SiteName = "a"):
