@@ -122,6 +122,10 @@ class Dataset(ABC):
         """
         raise DataError(f"{type(self).__name__}: has no masks. do: choose a dataset with masks, or its boxes")
 
+    def read_masks(self, references: list[str], label: str) -> list[np.ndarray]:
+        """`read_mask` of several images; override where a batch is cheaper."""
+        return [self.read_mask(reference, label) for reference in references]
+
     def sources(self) -> list[Source]:
         """The files and folders that the dataset is read from, for `medvl data doctor`; none where it needs none."""
         return []

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from medvl.files import write_atomic, write_text_atomic
 from medvl.lock import hold
 
 FORMAT = 1  # raise when reading or scaling gives other masks than before
-CHUNK = 64  # images between two reports of progress
+CHUNK = 16  # images that a thread reads at a time
 HALF = 128  # of 255: a pixel belongs to the mask where at least half of it did
 
 Runs = npt.NDArray[np.uint32]
@@ -76,22 +76,30 @@ def _key(
 
 
 def _build(
-    read: partial[tuple[list[Runs], int]], column: pa.Array, names: Sequence[str], side: int,
-    good: npt.NDArray[np.bool_], folder: Path, progress: Progress | None,
-) -> None:  # fmt: skip
-    found: list[Runs] = []
+    read: Callable[[list[str]], tuple[list[Runs], int]],
+    column: pa.Array,
+    names: Sequence[str],
+    side: int,
+    good: npt.NDArray[np.bool_],
+    folder: Path,
+    progress: Progress | None,
+) -> None:
+    found = [np.empty(0, np.uint32)] * (len(column) * len(names))
     lost = 0
-    nothing = [np.empty(0, np.uint32)] * len(names)
+    rows = np.flatnonzero(good)
+    chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
     with ThreadPoolExecutor(thread_name_prefix="medvl-masks") as pool:
-        for start in range(0, len(column), CHUNK):
-            wanted = column.slice(start, CHUNK).to_pylist()
-            readable = good[start : start + CHUNK].tolist()
-            told = pool.map(lambda both: read(both[0]) if both[1] else (nothing, 0), zip(wanted, readable, strict=True))
-            for runs, missed in told:
-                found += runs
+        told = pool.map(lambda chunk: read(column.take(pa.array(chunk)).to_pylist()), chunks)
+        try:
+            for number, (chunk, (runs, missed)) in enumerate(zip(chunks, told, strict=True), 1):
+                for place, row in enumerate(chunk.tolist()):
+                    found[row * len(names) : (row + 1) * len(names)] = runs[place * len(names) :][: len(names)]
                 lost += missed
-            if progress is not None:
-                progress(min(start + CHUNK, len(column)), len(column))
+                if progress is not None:
+                    progress(min(number * CHUNK, len(rows)), len(rows))
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            raise
     offsets = np.concatenate([[0], np.cumsum([len(runs) for runs in found])]).astype(np.int64)
     joined = np.concatenate([np.empty(0, np.uint32), *found])
     write_atomic(folder / RUNS, lambda file: np.save(file, joined))
@@ -100,17 +108,24 @@ def _build(
     write_text_atomic(folder / RECORD, json.dumps({"names": list(names), "side": side, "lost": lost}))
 
 
-def _runs_of(dataset: Dataset, names: Sequence[str], side: int, fit: Fit, reference: str) -> tuple[list[Runs], int]:
-    """The runs of each finding of an image, and how many masks lost their last pixel."""
+def _runs_of(
+    dataset: Dataset, names: Sequence[str], side: int, fit: Fit, references: list[str]
+) -> tuple[list[Runs], int]:
+    """The runs of each finding of each image, and how many masks lost their last pixel."""
+    masks = [_masks(dataset, references, name) for name in names]
     runs, lost = [], 0
-    for name in names:
-        try:
-            mask = dataset.read_mask(reference, name)
-        except DataError as error:
-            raise DataError(
-                f"a mask of '{name}' cannot be read: {error}. do: mend it, or select images whose masks are known"
-            ) from error
-        kept = to_runs(resize(mask.astype(np.uint8) * 255, side, fit) >= HALF)
-        lost += int(mask.any() and not len(kept))
-        runs.append(kept)
+    for of_image in zip(*masks, strict=True):
+        for mask in of_image:
+            kept = to_runs(resize(mask.astype(np.uint8) * 255, side, fit) >= HALF)
+            lost += int(mask.any() and not len(kept))
+            runs.append(kept)
     return runs, lost
+
+
+def _masks(dataset: Dataset, references: list[str], name: str) -> list[npt.NDArray[np.bool_]]:
+    try:
+        return dataset.read_masks(references, name)
+    except DataError as error:
+        raise DataError(
+            f"a mask of '{name}' cannot be read: {error}. do: mend it, or select images whose masks are known"
+        ) from error

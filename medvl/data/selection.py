@@ -37,7 +37,7 @@ class Selection:
         labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy` (a name, or a mapping that gives
             each label one of its own), `names` (which labels, in what order; where left out those that the policy
             speaks of, or all) and `blank` (`zero` or `ignore`).
-        masks: findings whose masks travel with the image, in order, where the objective reads masks; all that the
+        mask: findings whose masks travel with the image, in order, where the objective reads masks; all that the
             dataset has where None.
         only: the cohort, in all splits: `{view: [AP, PA]}` keeps images of these views, `{text: present}` cases whose
             text is not blank.
@@ -72,7 +72,7 @@ class Selection:
         split: Split = "train",
         text: str | dict[str, tuple[str, ...]] | None = None,
         labels: Policy | dict[str, Any] = "positive_vs_rest",
-        masks: str | tuple[str, ...] | None = None,
+        mask: str | tuple[str, ...] | None = None,
         only: dict[str, str | tuple[str, ...]] | None = None,
         fraction: float = 1.0,
         fraction_by: By = "patient",
@@ -87,7 +87,7 @@ class Selection:
         self.fraction, self.fraction_by = fraction, fraction_by
         self.splits, self.expect = splits, expect or {}
         self.accept = tuple(accept)
-        self.masks: tuple[str, ...] | None = (masks,) if isinstance(masks, str) else masks
+        self.mask: tuple[str, ...] | None = (mask,) if isinstance(mask, str) else mask
         chosen = (only or {}).get("view", ())
         self.views: tuple[str, ...] = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self.with_text = "text" in (only or {})
@@ -128,9 +128,9 @@ class Selection:
         Raises:
             ConfigError: one that the dataset does not have.
         """
-        names = tuple(known) if self.masks is None else self.masks
+        names = tuple(known) if self.mask is None else self.mask
         problems = [unknown("mask", name, known) for name in names if name not in known]
-        problems += [f"masks: '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        problems += [f"mask: '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
         if problems:
             raise ConfigError(problems)
         return names

@@ -69,6 +69,9 @@ def _draw(axes: Axes, panel: Panel) -> None:
         _outline(axes, panel.predicted, PREDICTION)
     if panel.reference.any():
         _outline(axes, panel.reference, REFERENCE)
+    height, width = panel.image.shape  # contours would widen the axes
+    axes.set_xlim(-0.5, width - 0.5)
+    axes.set_ylim(height - 0.5, -0.5)
     axes.set_title(panel.title, fontsize=8, color=INK)
 
 

@@ -47,7 +47,8 @@ def slow_focal(logits, targets, gamma, alpha):
 
 def slow_dice(probabilities, targets, case, label):
     both = first = second = 0.0
-    for p, t in zip(probabilities[case, label].flatten().tolist(), targets[case, label].flatten().tolist(), strict=True):
+    pixels = (each[case, label].flatten().tolist() for each in (probabilities, targets))
+    for p, t in zip(*pixels, strict=True):
         both, first, second = both + p * t, first + p * p, second + t * t
     return 1 - (2 * both + 1) / (first + second + 1)
 
