@@ -1,11 +1,14 @@
 """The objective `segmentation`: targets, losses, and counts of pixels in place of maps."""
 
+import numpy as np
 import pytest
 import torch
 from torch import nn
 
 from medvl.contract import THRESHOLDS, DataSpec
 from medvl.errors import ConfigError
+from medvl.evaluate.base import Cases
+from medvl.evaluate.segmentation import Segmentation as SegmentationEvaluator
 from medvl.losses import FocalDice
 from medvl.models.base import Model
 from medvl.models.decoders.fcn import Fcn
@@ -108,3 +111,36 @@ def test_dropout_drops_whole_channels_in_training_alone(model, batch):
 def test_data_without_masks_is_refused(model):
     with pytest.raises(ConfigError, match="needs masks"):
         Segmentation(model, DataSpec(), decoder=Fpn(model, width=8), loss=FocalDice())
+
+
+def discs(count, generator):
+    """Noise with a brighter disc in half of the images: images (count, 1, H, W), masks (count, 1, H, W)."""
+    y, x = torch.meshgrid(torch.arange(SIZE), torch.arange(SIZE), indexing="ij")
+    centre = torch.randint(8, SIZE - 8, (count, 2, 1, 1), generator=generator)
+    radius = torch.randint(4, 9, (count, 1, 1), generator=generator)
+    mask = (x - centre[:, 0]) ** 2 + (y - centre[:, 1]) ** 2 < radius**2
+    mask &= (torch.rand(count, generator=generator) < 0.5)[:, None, None]
+    return (torch.randn(count, SIZE, SIZE, generator=generator) + 1.5 * mask)[:, None], mask[:, None]
+
+
+def test_it_learns_where_discs_are():
+    torch.manual_seed(0)
+    data = DataSpec(masks=("disc",))
+    model = Model(image=TimmEncoder(SIZE, model="test_resnet"))
+    segments = Segmentation(model, data, decoder=Fpn(model, width=16), loss=FocalDice())
+    optimizer = torch.optim.AdamW([*model.parameters(), *segments.parameters()], lr=3e-3)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(60):
+        images, masks = discs(32, generator)
+        loss = segments(model, {"image": images, "mask": masks})["segmentation"]
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+    images, masks = discs(64, generator)
+    with torch.no_grad():
+        found = segments.eval().predict(model.eval(), {"image": images, "mask": masks})
+    cases = Cases(np.arange(64), np.arange(64), {}, {name: values.numpy() for name, values in found.items()})
+    metrics = SegmentationEvaluator(data, replicates=0).evaluate(cases).metrics
+    empty = (~masks.any((1, 2, 3))).float().mean().item()
+    assert metrics["dice/disc"] > 0.6
+    assert metrics["med_dice/disc"] > empty + 0.1, "no better than predicting nothing anywhere"
