@@ -132,7 +132,7 @@ def test_masks_are_those_that_are_asked_for():
     assert Selection().chosen_masks(known) == known
     assert Selection(mask="Lungs").chosen_masks(known) == ("Lungs",)
     assert Selection(mask=("Lungs", "Effusion")).chosen_masks(known) == ("Lungs", "Effusion")
-    with pytest.raises(ConfigError, match="unknown mask 'Lung'.* did you mean 'Lungs'"):
+    with pytest.raises(ConfigError, match=r"unknown mask 'Lung'.* did you mean 'Lungs'"):
         Selection(mask="Lung").chosen_masks(known)
     with pytest.raises(ConfigError, match="mask: 'Lungs' is named twice"):
         Selection(mask=("Lungs", "Lungs")).chosen_masks(known)
