@@ -29,6 +29,7 @@ _PUBLIC = {
     "Prefix": "medvl.models.writing.hidden",
     "HiddenWriting": "medvl.models.writing.hidden",
     "next_hidden_words": "medvl.models.writing.hidden",
+    "Decoder": "medvl.models.decoders.base",
     "Model": "medvl.models.base",
     "sincos_positions": "medvl.models.positions",
     "scheme_mask": "medvl.models.masks.attention",
@@ -77,6 +78,7 @@ if TYPE_CHECKING:
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
     from medvl.models.base import Writing as Writing
+    from medvl.models.decoders.base import Decoder as Decoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world

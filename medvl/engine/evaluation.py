@@ -9,6 +9,7 @@ from medvl.engine.asked import cautions, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
+from medvl.engine.overlays import draw_overlays
 from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.stage_data import StageData
@@ -38,14 +39,17 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     trainable.eval()
     evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
-    for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+    tuned = [evaluator for evaluator in evaluators if evaluator.tunes]
+    for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
+        asking = [one for one in evaluators if one.split == split or (split == "val" and one.tunes)]
         cases[split] = _predicted(context, trainable, data, split, asking)
     given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
+    for evaluator in tuned:
+        evaluator.tune(cases["val"])
     results = [evaluator.evaluate(own) for evaluator, own in zip(evaluators, given, strict=True)]
     for evaluator, result in zip(evaluators, results, strict=True):
         result.notes += cautions(evaluator, trainable.objective, trainable.model)
@@ -56,6 +60,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
     _write_listings(context, evaluators, given)
+    if context.pictures and trainable.objective.segments:
+        for split, predicted in cases.items():
+            draw_overlays(context, trainable, data, predicted, split)
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables

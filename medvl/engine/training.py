@@ -80,7 +80,11 @@ def _optimization(context: StageContext, trainable: Trainable, total: int, feede
             "be trained. do: free a slot, or evaluate alone, budget: {steps: 0}"
         )
     assert context.stage.optim is not None  # a stage that trains has one
-    optimization = context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
+    image = trainable.model.image
+    optimization = context.stage.optim.build(
+        parameters=parameters, blocks=() if image is None else image.blocks(),
+        horizon=Horizon(total, feeder.steps_per_epoch),
+    )  # fmt: skip
     for slot, component in context.stage.slots.items():
         part = getattr(trainable.model, slot)  # None where nothing asks for the slot's features
         if component.lr_scale != 1 and part is not None:

@@ -64,6 +64,10 @@ class ImageEncoder(nn.Module):
         """
         raise NotImplementedError
 
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""
+        return [list(self.parameters())]
+
     def features(self) -> list[Feature]:
         """What this encoder gives."""
         return [

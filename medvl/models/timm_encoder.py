@@ -16,11 +16,13 @@ import timm
 import torch
 from torch import Tensor, nn
 
+from medvl.contract import Feature
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
 from medvl.models.base import ImageEncoder
 from medvl.models.channels import to_one_channel
 from medvl.models.kept_patches import encode_kept, takes_kept
+from medvl.models.levels import LEVELS, blocks_of, levels_of
 from medvl.models.positions import sincos_positions
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
@@ -59,9 +61,12 @@ class TimmEncoder(ImageEncoder):
             `sincos_quarter` has a quarter of its exponents, as MRM's released code; a table in the weights replaces a
             fixed one and stays fixed.
         expected: least share of tensors that the weights must cover, in [0, 1].
+        levels: which of timm's intermediate maps (stages of a CNN, blocks of a ViT, counted from 0) are `level1` to
+            `level4`; None for a CNN's last four stages, and for a ViT's blocks at every fourth of its depth.
 
     Attributes:
         net: the timm model.
+        maps: its levels, the deepest last; none where timm gives no intermediate maps.
         first_convolutions: names of its modules that see the image.
         coverage: what the weights covered, or None for random ones.
 
@@ -83,6 +88,7 @@ class TimmEncoder(ImageEncoder):
         pool: Literal["own", "mean"] = "own",
         positions: Positions = "learned",
         expected: float = 0.95,
+        levels: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
         self.net: Any = _create(model, size, drop_path, pool)  # timm's models share methods, not a class
@@ -91,14 +97,24 @@ class TimmEncoder(ImageEncoder):
         first = _settings(model).first_conv or ()
         self.first_convolutions = (first,) if isinstance(first, str) else tuple(first)
         self._probe(model, size, drop_path, pool)
+        self.maps = levels_of(self.net, size, levels)
         if positions != "learned":
             self._fix_positions(model, EXPONENTS[positions])
         self.coverage = self._load(model, weights, prefix, expected)
 
     def forward(self, images: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
-        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass."""
-        features = self.net.forward_features(images)
+        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass.
+
+        And of {"level1": (B, D, H, W), ...}, the maps of several depths.
+        """
         found: dict[str, Tensor] = {}
+        asked = [name for name in LEVELS if name in needs]
+        if asked:
+            indices = [self.maps[LEVELS.index(name)].index for name in asked]
+            features, maps = self.net.forward_intermediates(images, indices, output_fmt="NCHW")
+            found |= zip(asked, maps, strict=True)
+        else:
+            features = self.net.forward_features(images)
         if "tokens" in needs:
             found["tokens"] = self._tokens(features)
         if "pooled" in needs:
@@ -108,6 +124,18 @@ class TimmEncoder(ImageEncoder):
     def masked(self, images: Tensor, keep: Tensor) -> Tensor:
         """Of a vision transformer, the tokens of kept patches: see `ImageEncoder.masked`."""
         return encode_kept(self.net, images, keep)
+
+    def features(self) -> list[Feature]:
+        """Tokens, the pooled vector, and the levels."""
+        levels = [
+            Feature(f"image.{name}", level.width, grid=level.grid)
+            for name, level in zip(LEVELS, self.maps, strict=False)
+        ]
+        return super().features() + levels
+
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """See `ImageEncoder.blocks`."""
+        return blocks_of(self.net)
 
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:
