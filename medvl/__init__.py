@@ -38,6 +38,9 @@ _PUBLIC = {
     "Tokenizer": "medvl.models.tokenizer",
     "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
+    "Reconstruction": "medvl.objectives.reconstruction",
+    "RestoredImages": "medvl.objectives.reconstruction",
+    "RestoredTexts": "medvl.objectives.reconstruction",
     "VocabularyHead": "medvl.objectives.vocabulary_head",
     "most_chosen": "medvl.objectives.vocabulary_head",
     "mask_whole_words": "medvl.data.word_masking",
@@ -92,6 +95,9 @@ if TYPE_CHECKING:
     from medvl.models.writing.hidden import Prefix as Prefix
     from medvl.models.writing.hidden import next_hidden_words as next_hidden_words
     from medvl.objectives.base import Objective as Objective
+    from medvl.objectives.reconstruction import Reconstruction as Reconstruction
+    from medvl.objectives.reconstruction import RestoredImages as RestoredImages
+    from medvl.objectives.reconstruction import RestoredTexts as RestoredTexts
     from medvl.objectives.vocabulary_head import VocabularyHead as VocabularyHead
     from medvl.objectives.vocabulary_head import most_chosen as most_chosen
     from medvl.registry import Registry as Registry

@@ -12,6 +12,7 @@ from medvl.engine.outcome import result_table
 from medvl.engine.overlays import draw_overlays
 from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
+from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
@@ -63,6 +64,8 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     if context.pictures and trainable.objective.segments:
         for split, predicted in cases.items():
             draw_overlays(context, trainable, data, predicted, split)
+    if context.pictures and trainable.objective.reconstructs:
+        draw_reconstructions(context, trainable, data)
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables

@@ -103,7 +103,7 @@ class Tokenizer:
         decoder = self.backend.decoder
         if isinstance(decoder, tokenizers.decoders.WordPiece):  # its clean-up changes words: "do not" to "don't"
             decoder = tokenizers.decoders.WordPiece(decoder.prefix, cleanup=False)
-        silent = {self.pad, self.cls, self.sep, self.mask}
+        silent = {*self.marks, self.mask}
         rows = [
             # a table of embeddings may have more rows than the vocabulary has words
             [self.backend.id_to_token(number) or "[UNK]" for number in row if number not in silent]

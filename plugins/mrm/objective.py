@@ -12,7 +12,7 @@ from torch import Tensor, nn
 import medvl
 
 from .image_decoder import ImageDecoder
-from .pixels import normalised, pixels_of
+from .pixels import normalised, pixels_of, unnormalised, with_pixels
 from .rules import EXPONENTS, PRESETS, Fuse, Positions, Preset, Score
 
 
@@ -47,6 +47,7 @@ class MRM(medvl.Objective):
         ConfigError: a value out of its range, or an image encoder that cannot be used.
     """
 
+    reconstructs: ClassVar[bool] = True
     smoke: ClassVar[MappingProxyType[str, Any]] = MappingProxyType({"decoder_depth": 1, "decoder_width": 96})
     needs: tuple[str, ...] = ("image.tokens", "text.ids")
     requires: ClassVar[dict[str, tuple[str, ...]]] = {"image": ("grid", "masked_tokens"), "text": ("conditioned",)}
@@ -148,6 +149,15 @@ class MRM(medvl.Objective):
         Raises:
             ConfigError: the view gives no `image_high` of twice the side.
         """
+        pixels = pixels_of(self.large(batch), self.scale * self.patch, removed, self.rules.channels)
+        return normalised(pixels) if self.rules.normalise_targets else pixels
+
+    def large(self, batch: medvl.Batch) -> Tensor:
+        """(B, 1, H, W) float: the images whose pixels are restored.
+
+        Raises:
+            ConfigError: see `targets`.
+        """
         low = batch["image"]
         target = low if self.scale == 1 else batch.get("image_high")
         if target is None or target.shape[-1] != self.scale * low.shape[-1]:
@@ -155,8 +165,7 @@ class MRM(medvl.Objective):
                 "mrm restores pixels of `image_high`, twice the side of `image`, and the view gives none. "
                 "do: write image: {name: cxr_mrm}, or super_resolution: false"
             )
-        pixels = pixels_of(target.float(), self.scale * self.patch, removed, self.rules.channels)
-        return normalised(pixels) if self.rules.normalise_targets else pixels
+        return target.float()
 
     def pooled(self, patches: Tensor, projection: nn.Module) -> Tensor:
         """The global feature: patches (B, n, D) -> (B, D')."""
@@ -167,6 +176,24 @@ class MRM(medvl.Objective):
     def report_loss(self, model: medvl.Model, ids: Tensor, mask: Tensor, vectors: Tensor) -> Tensor:
         """Cross entropy of freshly hidden words: ids and mask (B, T), the global feature (B, D) -> ()."""
         assert model.text is not None
+        found, ids, hidden = self.read(model, ids, mask, vectors)
+        everywhere = self.rules.score == "all"
+        counted = torch.ones_like(hidden) if everywhere else hidden
+        most = ids.numel() if everywhere else medvl.most_chosen(self.text_ratio, *ids.shape)
+        return self.vocabulary_head.cross_entropy(found, model.text.table, ids, counted.float(), most=most)
+
+    def read(self, model: medvl.Model, ids: Tensor, mask: Tensor, vectors: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The report decoder over words freshly hidden.
+
+        Args:
+            ids, mask: (B, T).
+            vectors: (B, D), the global feature.
+
+        Returns:
+            (B, T', D) the last layer, (B, T') ids as they were, (B, T') bool where they are hidden. T' is the longest
+            text that there may be where padding counts.
+        """
+        assert model.text is not None
         everywhere = self.rules.score == "all"
         if everywhere:  # padding counts, and so does how much of it there is
             more = self.length - ids.shape[1]
@@ -175,10 +202,7 @@ class MRM(medvl.Objective):
         added = vectors[:, None].expand(-1, ids.shape[1], -1)  # (B, T, D)
         if self.rules.fuse == "visible":
             added = added.masked_fill(hidden[..., None], 0)
-        found = model.text.conditioned(seen, mask, added, padding=everywhere)  # (B, T, D)
-        counted = torch.ones_like(hidden) if everywhere else hidden
-        most = ids.numel() if everywhere else medvl.most_chosen(self.text_ratio, *ids.shape)
-        return self.vocabulary_head.cross_entropy(found, model.text.table, ids, counted.float(), most=most)
+        return model.text.conditioned(seen, mask, added, padding=everywhere), ids, hidden
 
     def hide_words(self, ids: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """(B, T) ids with words hidden, and (B, T) bool, where they are."""
@@ -190,6 +214,30 @@ class MRM(medvl.Objective):
             probability=self.text_ratio, length=length,
         )  # fmt: skip
         return found.ids, found.hidden
+
+    def reconstruction(self, model: medvl.Model, batch: medvl.Batch) -> medvl.Reconstruction:
+        """Removed patches and hidden words of a batch, and what is restored; normalised patches get their true mean and
+        variance."""
+        assert model.image is not None and model.image.grid is not None
+        images = batch["image"]
+        kept, removed = self.split(len(images), model.image.tokens, images.device)
+        tokens = model.image.masked(images, kept)  # (B, P + n, D)
+        shown, texts = None, None
+        if self.weights["image"]:
+            truth = self.large(batch)
+            own = pixels_of(truth, self.scale * self.patch, removed, self.rules.channels)
+            pixels = self.restore(tokens, kept, removed).float()
+            pixels = unnormalised(pixels, own) if self.rules.normalise_targets else pixels
+            restored = with_pixels(truth, self.scale * self.patch, removed, pixels)
+            gone = torch.zeros(len(images), model.image.tokens, device=images.device).scatter(1, removed, 1.0).bool()
+            shown = medvl.RestoredImages(images, restored, truth, gone.unflatten(1, model.image.grid))
+        if self.weights["report"]:
+            assert model.text is not None
+            vectors = self.pooled(tokens[:, -kept.shape[1] :], self.report_projection)
+            found, ids, hidden = self.read(model, batch["text.ids"], batch["text.mask"], vectors)
+            guesses = self.vocabulary_head(found[hidden], model.text.table).argmax(1)
+            texts = medvl.RestoredTexts(ids, hidden, ids.masked_scatter(hidden, guesses))
+        return medvl.Reconstruction(shown, texts)
 
     def exports(self, model: medvl.Model) -> dict[str, nn.Module]:
         """The encoders and, where they are used, `image_decoder`, `report_projection` and `vocabulary_head`."""

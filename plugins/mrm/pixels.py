@@ -23,6 +23,23 @@ def pixels_of(images: Tensor, side: int, at: Tensor, channels: int) -> Tensor:
     return chosen.expand(-1, -1, -1, channels).flatten(2)
 
 
+def with_pixels(images: Tensor, side: int, at: Tensor, pixels: Tensor) -> Tensor:
+    """(B, 1, H, W), (B, m), (B, m, side * side * channels) -> (B, 1, H, W): chosen patches replaced, as `pixels_of` has
+    them; several channels by their mean."""
+    batch, _, height, width = images.shape
+    rows, columns = height // side, width // side
+    flat = images.view(batch, rows, side, columns, side).transpose(2, 3).reshape(batch, rows * columns, -1)
+    gray = pixels.unflatten(2, (side * side, -1)).mean(3).to(flat.dtype)  # (B, m, side side)
+    filled = flat.scatter(1, at[..., None].expand(-1, -1, gray.shape[2]), gray)
+    return filled.view(batch, rows, columns, side, side).transpose(2, 3).reshape(images.shape)
+
+
+def unnormalised(pixels: Tensor, truth: Tensor) -> Tensor:
+    """(B, m, P) of `normalised` patches, with the mean and variance of the true ones."""
+    variance, mean = truth.var(-1, keepdim=True), truth.mean(-1, keepdim=True)
+    return pixels * (variance + EPSILON).sqrt() + mean
+
+
 def normalised(pixels: Tensor) -> Tensor:
     """(B, m, P): each patch of mean 0 and variance 1, which is divided by P - 1 (He 2022, section 3)."""
     variance, mean = pixels.var(-1, keepdim=True), pixels.mean(-1, keepdim=True)

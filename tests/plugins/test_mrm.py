@@ -5,6 +5,7 @@ import torch
 import torch.nn.functional as F
 from medvl_mrm.image_decoder import ImageDecoder, last_of
 from medvl_mrm.objective import MRM
+from medvl_mrm.pixels import normalised, pixels_of, unnormalised, with_pixels
 from timm.models.vision_transformer import Block
 
 import medvl
@@ -213,6 +214,38 @@ def test_training_draws_anew_and_evaluation_the_same():
     one, other = objective(model, batch()), objective(model, batch())
     assert all(one[name].equal(other[name]) for name in one)
     assert torch.get_rng_state().equal(before)
+
+
+@pytest.mark.parametrize("name", SWITCHES)
+@torch.no_grad()
+def test_what_is_shown_is_what_is_lost(name):
+    """The picture's squared error is the loss, where targets are the pixels; words are those that were hidden."""
+    model, objective = build(**SWITCHES[name])
+    given = batch()
+    kept, removed, seen, hidden, ids, _ = drawn(objective, model, given)
+    torch.manual_seed(5)
+    found = objective.reconstruction(model, given)
+    gone = found.images.removed.flatten(1)
+    assert gone.gather(1, removed).all() and not gone.gather(1, kept).any()
+    side = objective.scale * 16
+    large = found.images.removed.repeat_interleave(side, 1).repeat_interleave(side, 2)
+    difference = (found.images.restored - found.images.truth)[:, 0]
+    assert not difference[~large].any()
+    if objective.rules.channels == 1:
+        expected = slow_image_loss(objective, model, given, kept, removed)
+        torch.testing.assert_close(difference[large].square().mean(), expected, atol=1e-5, rtol=1e-4)
+    texts = found.texts
+    assert texts.ids.equal(ids) and texts.hidden.equal(hidden)
+    assert texts.told[~hidden].equal(ids[~hidden]) and texts.told.shape == seen.shape
+
+
+def test_normalised_patches_are_shown_at_their_own_brightness():
+    images, at = torch.rand(2, 1, 64, 64), torch.tensor([[3, 0], [1, 2]])
+    pixels = pixels_of(images, 32, at, 3)
+    again = with_pixels(torch.zeros_like(images), 32, at, unnormalised(normalised(pixels), pixels))
+    torch.testing.assert_close(pixels_of(again, 32, at, 3), pixels, atol=1e-5, rtol=1e-4)
+    others = torch.tensor([[1, 2], [0, 3]])
+    assert not pixels_of(again, 32, others, 1).any()
 
 
 def test_patches_of_14_pixels_and_register_tokens():

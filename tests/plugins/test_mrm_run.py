@@ -48,13 +48,16 @@ def tiny():
 
 
 def test_an_interrupted_run_draws_what_it_would_have_drawn(tmp_path, monkeypatch):
+    """And pictures along the way, which only the interrupted one makes, change nothing."""
     from medvl.engine.trainable import Trainable
 
     monkeypatch.setenv("MEDVL_CACHE", str(tmp_path / "cache"))
     files = []
-    for name in ("whole", "stopped"):
+    for name, figure_epochs in (("whole", None), ("stopped", 0.4)):
         (tmp_path / name).mkdir()
-        files.append(small.write(tmp_path / name, tiny()))
+        values = tiny()
+        values["stages"]["pretrain"]["budget"]["figure_epochs"] = figure_epochs
+        files.append(small.write(tmp_path / name, values))
     whole = small.run(files[0])
     with monkeypatch.context() as patch, pytest.raises(Interrupted):
         interrupt_at(patch, Trainable, "forward", 4)  # a step behind the first validation
@@ -64,6 +67,8 @@ def test_an_interrupted_run_draws_what_it_would_have_drawn(tmp_path, monkeypatch
     assert small.differences(whole["finetune"].folder, again["finetune"].folder) == []
     exports = {path.stem for path in (whole["pretrain"].folder / "exports").glob("*.safetensors")}
     assert exports == {"image", "text", "objective", "image_decoder", "report_projection", "vocabulary_head"}
+    drawn = [{path.name for path in (run["pretrain"].folder / "figures").glob("rec*")} for run in (whole, again)]
+    assert drawn[0] == {"reconstruction.png"} and drawn[1] > drawn[0]
 
 
 @pytest.mark.parametrize("file", [FILE, EXPERIMENTS / "papers" / "mrm.yaml"], ids=lambda file: file.stem)
@@ -78,12 +83,30 @@ def test_every_ablation_is_a_value(file, ablation, monkeypatch):
     assert plan.reads_text == (ablation != "report_weight=0")
 
 
-def test_ablations_run(tmp_path, monkeypatch):
+@pytest.mark.parametrize("ablation", ["preset=released", "image_weight=0"])
+def test_explain_shows_it(tmp_path, monkeypatch, ablation):
+    from medvl.engine.load import TrainedStage
+    from medvl.explain.page import write_page
+    from medvl.explain.subject import Asked, Subject
+
     monkeypatch.setenv("MEDVL_CACHE", str(tmp_path / "cache"))
-    for ablation in ("report_weight=0", "image_weight=0", "preset=released"):
-        (tmp_path / ablation).mkdir()
-        path = small.write(tmp_path / ablation, tiny())
-        outcome = small.run(
-            path, f"pretrain.objective.{ablation}", "pretrain.budget.steps=2", "finetune.budget.steps=1"
-        )
-        assert outcome["finetune"].folder.is_dir()
+    settings = (f"pretrain.objective.{ablation}", "pretrain.budget.steps=2", "finetune.budget.steps=1")
+    stages = small.run(small.write(tmp_path, tiny()), *settings)
+    left_out = write_page(Subject(TrainedStage.load(stages["pretrain"].folder), Asked(count=2)), tmp_path / "page")
+    assert "Hidden and restored" not in left_out
+    page = (tmp_path / "page" / "index.html").read_text()
+    assert page.count("<figcaption>truth") == (0 if ablation == "image_weight=0" else 2)
+    assert page.count('title="hidden: ') + page.count('title="restored"') > 4
+    assert len(list((tmp_path / "page").glob("restored-*.png"))) == 2
+    left_out = write_page(Subject(TrainedStage.load(stages["finetune"].folder), Asked(count=1)), tmp_path / "other")
+    assert left_out["Hidden and restored"] == "its objective restores nothing that it hides"
+
+
+def test_images_alone_need_no_texts(tmp_path, monkeypatch):
+    monkeypatch.setenv("MEDVL_CACHE", str(tmp_path / "cache"))
+    values = tiny()
+    pretrain = values["stages"]["pretrain"]
+    del values["stages"]["finetune"], pretrain["data"]["text"], pretrain["model"]["text"], pretrain["data"]["accept"]
+    path = small.write(tmp_path, values)
+    done = small.run(path, "pretrain.objective.report_weight=0", "pretrain.budget.steps=2")["pretrain"]
+    assert (done.folder / "figures" / "reconstruction.png").is_file()
