@@ -42,6 +42,8 @@ class Layout:
         rows: the axis, or axes, whose choices are the rows.
         columns: the axis, or axes, whose choices are the columns.
         over: the axis, or axes, whose choices are averaged (seeds).
+        search: the axis, or axes, of which the choice that does best on validation counts (learning rates). Best is by
+            what the stage's `stop` selects its weights; the test split has no say.
         tolerance: a mean this close to the paper's number reproduces it.
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
             `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
@@ -56,6 +58,7 @@ class Layout:
         rows: str | tuple[str, ...],
         columns: str | tuple[str, ...] = (),
         over: str | tuple[str, ...] = (),
+        search: str | tuple[str, ...] = (),
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
         quoted: dict[str, dict[str, Any]] | None = None,
@@ -67,7 +70,7 @@ class Layout:
             raise ConfigError("metric names at least one, {HEADING: STAGE/METRIC}")
         if tolerance < 0:
             raise ConfigError(f"tolerance must be at least 0, found {tolerance}")
-        self.rows, self.columns, self.over = (_names(axes) for axes in (rows, columns, over))
+        self.rows, self.columns, self.over, self.search = map(_names, (rows, columns, over, search))
         if not self.rows:
             raise ConfigError("rows names at least one axis")
         self.tolerance = tolerance
