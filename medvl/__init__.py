@@ -47,6 +47,7 @@ _PUBLIC = {
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
     "Result": "medvl.evaluate.base",
+    "Resampling": "medvl.evaluate.resampling",
     "gather": "medvl.models.distributed",
     "gather_with_gradient": "medvl.models.distributed",
     "world": "medvl.models.distributed",
@@ -73,6 +74,7 @@ if TYPE_CHECKING:
     from medvl.evaluate.base import Cases as Cases
     from medvl.evaluate.base import Evaluator as Evaluator
     from medvl.evaluate.base import Result as Result
+    from medvl.evaluate.resampling import Resampling as Resampling
     from medvl.hookspecs import hookimpl as hookimpl
     from medvl.labelers.base import Labeler as Labeler
     from medvl.models.base import Batch as Batch

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import click
 
+if TYPE_CHECKING:
+    from medvl.evaluate.compare import Comparison
+    from medvl.runs.subject import Subject
+
 METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
+OF_NEW_DRAWS = ("threshold", "unit", "replicates", "seed")  # options that draws which were kept have long had
 
 
 @click.command(
@@ -15,7 +20,10 @@ METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
     "by a paired bootstrap, as a table and a forest plot."
 )
 @click.argument("runs", nargs=-1, required=True, metavar="RUN RUN...", type=click.Path(path_type=Path))
-@click.option("--metric", type=click.Choice(METRICS), help="auroc where left out, or accuracy where runs answer.")
+@click.option("--metric", metavar="NAME",
+              help=f"Of findings {', '.join(METRICS)}, drawn anew from the predictions; else any metric that the runs "
+              "kept draws of (perplexity, image_to_report_mrr), or the beginning of several (bleu). "
+              "[default: auroc, or accuracy where runs answer]")  # fmt: skip
 @click.option("--split", default="test", show_default=True)
 @click.option("--threshold", type=click.FloatRange(0, 1, True, True), default=0.5, show_default=True)
 @click.option("--unit", type=click.Choice(["patient", "case"]), default="patient", show_default=True)
@@ -27,7 +35,9 @@ METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
 @click.option("--medvill", is_flag=True, help="Also show MedViLL's t-test on 30 replicates.")
 @click.option("--out", type=click.Path(path_type=Path), default=Path("comparison"), show_default=True,
               help="Folder for the tables (.md, .csv) and the picture.")  # fmt: skip
+@click.pass_context
 def command(
+    context: click.Context,
     runs: tuple[Path, ...],
     metric: str | None,
     split: str,
@@ -41,40 +51,86 @@ def command(
     out: Path,
 ) -> None:
     """One table for each run after the first, and one picture of all."""
-    from medvl.evaluate.compare import compare_answers, compare_findings
-    from medvl.evaluate.measures import MEASURES
-    from medvl.runs.comparison import comparison_table, read_run, same_cases, short_names
+    from medvl.runs.comparison import comparison_table, short_names
     from medvl.runs.curves import write_figure
     from medvl.runs.forest import plot_forest
 
     if len(runs) < 2:
         raise click.UsageError("a comparison wants at least two runs: the baseline, then what is compared with it")
-    names = short_names(runs)
-    predictions = {name: read_run(run, split) for name, run in zip(names, runs, strict=True)}
+    named = dict(zip(short_names(runs), runs, strict=True))
+    baseline = next(iter(named))
+    drawn: dict[str, Any] = {"replicates": replicates, "unit": unit, "seed": seed}
+    read_off: dict[str, Any] = {"confidence": confidence, "rule": rule}
+    found = None
+    if metric is None or metric in METRICS:
+        found = _by_predictions(named, metric, split, threshold, drawn | read_off)
+    if found is None:
+        found = _by_kept_draws(context, named, metric, split, read_off)
+    comparisons, subject, sample = found
+    how = f"intervals and p: {confidence:.0%} percentile bootstrap, {sample}"
+    out.mkdir(parents=True, exist_ok=True)
+    stem = f"{subject.name.replace('/', '-')}-{split}"
+    for number, (name, comparison) in enumerate(comparisons.items(), start=1):
+        table = comparison_table(comparison, name, baseline, subject, [how], medvill)
+        table.show()
+        table.write(out, stem + (f"-{number}" if len(comparisons) > 1 else ""))
+    figure = plot_forest(comparisons, baseline, subject, title=f"{subject.title} on {split}")
+    write_figure(figure, out / f"{stem}.png")
+    click.echo(f"tables and picture: {out} ({stem}.png)")
+
+
+Found = tuple[dict[str, "Comparison"], "Subject", str]  # of each run after the first, of what, in which draws
+
+
+def _by_predictions(
+    runs: dict[str, Path], metric: str | None, split: str, threshold: float, drawn: dict[str, Any]
+) -> Found | None:
+    """Findings or answers, judged anew; None where a run predicted neither."""
+    from medvl.evaluate.compare import compare_answers, compare_findings
+    from medvl.runs.comparison import judges, read_run, same_cases
+    from medvl.runs.subject import Subject
+
+    predictions = {name: read_run(run, split) for name, run in runs.items()}
+    if not all(map(judges, predictions.values())):
+        return None
     cases = same_cases(predictions)
-    baseline, others = names[0], names[1:]
+    baseline, *others = cases
     answers = predictions[baseline].answers
     metric = metric or ("accuracy" if answers else "auroc")
     if answers and metric != "accuracy":
         raise click.UsageError(f"answers are right or wrong: --metric {metric} is not told of them. give accuracy")
-    out.mkdir(parents=True, exist_ok=True)
-    comparisons = {}
-    for number, name in enumerate(others, start=1):
-        drawn: dict[str, Any] = {
-            "replicates": replicates, "unit": unit, "confidence": confidence, "rule": rule, "seed": seed
-        }  # fmt: skip
-        if answers:
-            found = compare_answers(cases[name], cases[baseline], **drawn)
-        else:
-            found = compare_findings(
-                cases[name], cases[baseline], predictions[baseline].labels, measure=metric, threshold=threshold, **drawn
+    labels = predictions[baseline].labels
+    comparisons = {
+        name: compare_answers(cases[name], cases[baseline], **drawn)
+        if answers
+        else compare_findings(cases[name], cases[baseline], labels, measure=metric, threshold=threshold, **drawn)
+        for name in others
+    }
+    units = comparisons[others[0]].units
+    sample = f"{drawn['replicates']} paired draws of {units} {drawn['unit']}s"
+    return comparisons, Subject.of_measure(metric, "questions" if answers else "finding"), sample
+
+
+def _by_kept_draws(
+    context: click.Context, runs: dict[str, Path], metric: str | None, split: str, read_off: dict[str, Any]
+) -> Found:
+    """Any metric, in the draws that its evaluator made."""
+    from medvl.runs.kept_comparison import compare_draws, metrics_asked, metrics_shared, read_kept, subject_of
+
+    kept = {name: read_kept(run, split) for name, run in runs.items()}
+    if metric is None:
+        known = ", ".join(name for name in metrics_shared(kept) if "/" not in name)
+        raise click.UsageError(
+            f"not all these runs predict findings. --metric NAME: all kept draws of {known or 'none'}"
+        )
+    metrics, held = metrics_asked(kept, metric, METRICS)
+    for option in OF_NEW_DRAWS:
+        if context.get_parameter_source(option) is click.core.ParameterSource.COMMANDLINE:
+            raise click.UsageError(
+                f"--{option}: {metrics[0]} is compared in the draws that the runs kept, whose evaluator says how they "
+                "were made. leave it out"
             )
-        comparisons[name] = found
-        how = f"{confidence:.0%} percentile bootstrap, {replicates} paired draws of {found.units} {unit}s"
-        table = comparison_table(found, name, baseline, metric, [f"intervals and p: {how}"], medvill)
-        table.show()
-        table.write(out, f"{metric}-{split}" + (f"-{number}" if len(others) > 1 else ""))
-    picture = out / f"{metric}-{split}.png"
-    title = f"{MEASURES[metric].title} on {split}"
-    write_figure(plot_forest(comparisons, baseline, metric, title=title), picture)
-    click.echo(f"tables and picture: {out} ({picture.name})")
+    baseline, *others = held
+    comparisons = {name: compare_draws(held[name], held[baseline], metrics, **read_off) for name in others}
+    sample = f"{held[baseline].sample}, as the runs kept them, the same for both"
+    return comparisons, subject_of(metric, metrics, held[baseline]), sample

@@ -19,10 +19,11 @@ from medvl.engine.trainer import share_buffers
 from medvl.evaluate.base import Cases, Evaluator, Result
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
+from medvl.runs.draws import write_draws
 from medvl.runs.figures import plot_findings
 from medvl.runs.listing import listing_name, write_listing
 from medvl.runs.metrics_log import read_metrics
-from medvl.runs.predictions import write_predictions
+from medvl.runs.predictions import case_keys, write_predictions
 from medvl.runs.progress import PATIENCE, Progress
 from medvl.runs.results import write_results
 
@@ -60,6 +61,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for stem, table, result in zip(stems, tables, results, strict=True):
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
+    keys = {split: case_keys(data.table, predicted.rows) for split, predicted in cases.items()}
+    for place, (stem, evaluator, result) in enumerate(zip(stems, evaluators, results, strict=True)):
+        write_draws(context.folder / names.draws_file(stem), place, evaluator, result, keys[evaluator.split])
     _write_listings(context, evaluators, given)
     if context.pictures and trainable.objective.segments:
         for split, predicted in cases.items():

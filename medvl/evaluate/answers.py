@@ -51,6 +51,11 @@ class Answers:
         return cls(labels, given == 1, known, logits)
 
     @property
+    def truth(self) -> np.ndarray:
+        """(N, K) int8: 1 present, 0 absent, -1 unknown."""
+        return np.where(self.known, self.positive, -1).astype(np.int8)
+
+    @property
     def positives(self) -> np.ndarray:
         """(K,) number of positive cases."""
         return self.positive.sum(axis=0)

@@ -8,8 +8,12 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from medvl.evaluate.families import of_family
+
 if TYPE_CHECKING:
     import numpy as np
+
+    from medvl.evaluate.draws import Draws
 
 
 PAIR_SCORES = "pair_scores"  # not of a case alone: each image of a pool with each text of it
@@ -43,12 +47,15 @@ class Result:
         intervals: for some of them (low, high).
         notes: sentences about what the numbers leave out.
         counts: how many cases stand behind them, e.g. `positives/Cardiomegaly`.
+        draws: the replicates that the intervals were read off (`medvl.Resampling` gives them); a stage keeps them, so
+            that paired differences to other stages can be told. None where nothing was drawn.
     """
 
     metrics: dict[str, float] = field(default_factory=dict)
     intervals: dict[str, tuple[float, float]] = field(default_factory=dict)
     notes: list[str] = field(default_factory=list)
     counts: dict[str, int] = field(default_factory=dict)
+    draws: Draws | None = field(default=None, repr=False, compare=False)
 
 
 class Evaluator(ABC):
@@ -61,6 +68,7 @@ class Evaluator(ABC):
         reads: fields it wants beside the predictions: `labels`, `text`, `answers`.
         wants: outputs that the objective's `predict` must give, or `pair_scores`, which it gives where it scores pairs.
         instead: outputs that will do where it does not give those.
+        falls: metrics, or families of them (`brier` of `brier_macro` and `brier/Edema`), of which less is better.
         listing: what `listed` gives a list of, where it gives one; it becomes the file's name.
         split: whose cases it gets at the end of a stage.
         tunes: it chooses something, such as thresholds, on the validation cases: `tune` is called before `evaluate` at
@@ -71,6 +79,7 @@ class Evaluator(ABC):
     reads: ClassVar[tuple[str, ...]] = ("labels",)
     wants: tuple[str, ...] = ("logits",)
     instead: tuple[str, ...] = ()
+    falls: ClassVar[tuple[str, ...]] = ()
     listing: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"
@@ -98,6 +107,10 @@ class Evaluator(ABC):
             if outputs and set(outputs) <= set(given):
                 return outputs
         return None if self.wants else ()
+
+    def less_is_better(self, metric: str) -> bool:
+        """Whether a smaller value of a metric is the better one."""
+        return any(of_family(metric, family) for family in self.falls)
 
     def pools_of(self, cases: int) -> np.ndarray:
         """Of an evaluator that takes `pair_scores`: (P, n) int64, positions among N cases.

@@ -31,13 +31,13 @@ def replicate_weights(codes: np.ndarray, replicates: int, seed: int) -> Iterator
 
     Args:
         codes: (N,) cluster of each case, 0..C-1 (`clusters`), N at least 1.
-        replicates: how many.
+        replicates: how many; of no cases none.
         seed: at least 0.
 
     Yields:
         (N, B) uint8: a count of 256 among C draws of C clusters does not happen.
     """
-    size = max(GROUP, BLOCK_BYTES // len(codes))
+    size = max(GROUP, BLOCK_BYTES // max(1, len(codes)))
     for first in range(0, replicates, size):
         block = np.empty((len(codes), min(size, replicates - first)), np.uint8)
         for start in range(0, block.shape[1], GROUP):

@@ -83,8 +83,8 @@ def compare_findings(
         judged = Judged(answers, logit_threshold)
         return replicated(lambda weights: judged.measure(measure, weights).rows(), codes, replicates, seed)
 
-    metrics = _compared(replicates_of(a), replicates_of(b), names(measure, labels), confidence, rule)
-    return Comparison(metrics, int(codes.max()) + 1, a.notes() + _too_few(replicates, int(a.defined.sum())))
+    metrics = compared(replicates_of(a), replicates_of(b), names(measure, labels), confidence, rule)
+    return Comparison(metrics, int(codes.max()) + 1, a.notes() + too_few(replicates, int(a.defined.sum())))
 
 
 def compare_answers(
@@ -113,14 +113,20 @@ def compare_answers(
         raise DataError("answers to different questions cannot be compared. predict the same split of the same data")
     codes = clusters(cases_a.patients, unit)
     of_a, of_b = (replicated(each.accuracies, codes, replicates, seed) for each in (a, b))
-    metrics = _compared(of_a, of_b, a.names, confidence, rule)
-    return Comparison(metrics, int(codes.max()) + 1, _too_few(replicates, sum("/" in name for name in a.names)))
+    metrics = compared(of_a, of_b, a.names, confidence, rule)
+    return Comparison(metrics, int(codes.max()) + 1, too_few(replicates, sum("/" in name for name in a.names)))
 
 
-def _compared(
+def compared(
     of_a: Replicated, of_b: Replicated, metrics: tuple[str, ...], confidence: float, rule: IntervalRule
 ) -> dict[str, Compared]:
-    """M metrics of two models in the same draws; p is adjusted over those whose name has a slash."""
+    """M metrics of two models in the same draws; p is adjusted over those whose name has a slash.
+
+    Args:
+        of_a, of_b: values and replicates, drawn alike.
+        metrics: their M names.
+        confidence, rule: of the intervals (`percentile_interval`).
+    """
     differences = [
         difference_of(one - other, draws, confidence, rule)
         for one, other, draws in zip(of_a.point, of_b.point, of_a.draws - of_b.draws, strict=True)
@@ -153,7 +159,7 @@ def compare(
     return found.metrics["auroc_macro"].difference
 
 
-def _too_few(replicates: int, findings: int) -> list[str]:
+def too_few(replicates: int, findings: int) -> list[str]:
     """A sentence where no difference, however large, could be significant."""
     smallest = findings * 2 / (replicates + 1)
     if smallest < SIGNIFICANT:

@@ -11,8 +11,9 @@ from medvl.config.schema import Slot
 from medvl.contract import DataSpec
 from medvl.errors import ConfigError, DataError
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import Weighted, clusters
+from medvl.evaluate.bootstrap import Weighted
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import digest
 from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.text_measures import BY_WORDS, TEACHER_FORCED, TextMeasure, by_findings
 from medvl.evaluate.words import words_of
@@ -114,8 +115,8 @@ class Generation(Evaluator):
         result.notes = self._notes(len(originals), result.counts)
         if len(there):
             measure = self._measure(written, originals, there)
-            codes = clusters(cases.patients[there], self.resampling.unit)
-            self.resampling.fill(result, self.metrics(), measure, codes, intervals)
+            told = {"originals": digest(originals)}
+            self.resampling.fill(result, self.metrics(), measure, cases, intervals, positions=there, judged=told)
         return result
 
     def _measure(self, written: dict[str, list[str]], originals: list[str], there: np.ndarray) -> Weighted:

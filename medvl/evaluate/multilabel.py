@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
@@ -12,9 +11,11 @@ from medvl.contract import DataSpec
 from medvl.errors import ConfigError
 from medvl.evaluate.answers import Answers
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import IntervalRule, clusters, percentile_interval, replicate_weights
+from medvl.evaluate.bootstrap import IntervalRule
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import Fact, digest
 from medvl.evaluate.measures import MEASURES, Judged, names, summaries
+from medvl.evaluate.resampling import Resampling
 
 MeasureName = Literal["auroc", "auprc", "f1", "accuracy", "brier", "calibration"]
 
@@ -48,6 +49,7 @@ class Multilabel(Evaluator):
     """
 
     smoke = MappingProxyType({"replicates": 20})
+    falls: ClassVar[tuple[str, ...]] = tuple(name for name, measure in MEASURES.items() if measure.falls)
 
     def __init__(
         self,
@@ -62,23 +64,18 @@ class Multilabel(Evaluator):
         rule: IntervalRule = "linear",
         seed: int = 0,
     ) -> None:
-        for name, value in (("threshold", threshold), ("confidence", confidence)):
-            if not 0 < value < 1:
-                raise ConfigError(f"{name} {value} of evaluator 'multilabel' is out of range. it lies between 0 and 1")
-        if replicates < 0 or seed < 0:
-            raise ConfigError(f"replicates {replicates} and seed {seed} of evaluator 'multilabel' must be at least 0")
+        if not 0 < threshold < 1:
+            raise ConfigError(
+                f"threshold {threshold} of evaluator 'multilabel' is out of range. it lies between 0 and 1"
+            )
         if not metrics or len(set(metrics)) < len(metrics):
             asked = ", ".join(metrics) or "none"
             raise ConfigError(f"metrics of evaluator 'multilabel': {asked}. name at least one, each once")
         self.labels = data.labels
         self.measures = tuple(metrics)
         self.split = split
-        self.logit_threshold = float(np.log(threshold / (1 - threshold)))
-        self.replicates = replicates
-        self.unit = unit
-        self.confidence = confidence
-        self.rule: IntervalRule = rule
-        self.seed = seed
+        self.threshold = threshold
+        self.resampling = Resampling("multilabel", replicates, unit, confidence, seed, rule)
 
     def metrics(self) -> tuple[str, ...]:
         """The averages (`auroc_macro`, ...) of every measure, then `auroc/NAME`, ... of each finding."""
@@ -94,39 +91,33 @@ class Multilabel(Evaluator):
         """
         answers = Answers.of(cases, self.labels)
         result = Result(dict.fromkeys(self.metrics(), np.nan), notes=answers.notes())
-        judged = Judged(answers, self.logit_threshold)
-        if answers.finite:
-            once = self._measure(judged, np.ones((len(answers.known), 1), np.uint8))
-            result.metrics |= {name: float(values[0]) for name, values in once.items()}
         result.counts = {f"positives/{k}": int(n) for k, n in zip(self.labels, answers.positives, strict=True)}
-        if intervals and self.replicates and len(cases.rows) and answers.finite:
-            self._add_intervals(result, judged, clusters(cases.patients, self.unit))
+        if answers.finite:
+            judged = Judged(answers, float(np.log(self.threshold / (1 - self.threshold))))
+
+            def measure(weights: np.ndarray) -> np.ndarray:  # (N, R) -> (M, R)
+                return np.vstack([judged.measure(name, weights).rows() for name in self.measures])
+
+            each = [name for measure in self.measures for name in names(measure, self.labels)]
+            told: dict[str, Fact] = {
+                "findings": ", ".join(self.labels),
+                "threshold": self.threshold,
+                "labels": digest(answers.truth),
+            }
+            self.resampling.fill(result, each, measure, cases, intervals, judged=told)
+            result.notes += self._undefined(result)
         return result
 
-    def _measure(self, judged: Judged, weights: np.ndarray) -> dict[str, np.ndarray]:
-        """Every metric by name, each (R,), under the case weights (N, R)."""
-        found: dict[str, np.ndarray] = {}
-        for measure in self.measures:
-            rows = judged.measure(measure, weights).rows()
-            found |= dict(zip(names(measure, self.labels), rows, strict=True))
-        return found
-
-    def _add_intervals(self, result: Result, judged: Judged, codes: np.ndarray) -> None:
-        blocks = [self._measure(judged, weights) for weights in replicate_weights(codes, self.replicates, self.seed)]
-        draws = {name: np.concatenate([block[name] for block in blocks]) for name in result.metrics}
-        for name, point in result.metrics.items():
-            if not np.isnan(point):
-                result.intervals[name] = percentile_interval(draws[name], self.confidence, self.rule)
-        result.notes += self._interval_notes(draws, result.intervals, int(codes.max()) + 1)
-
-    def _interval_notes(self, draws: dict[str, np.ndarray], intervals: Container[str], units: int) -> list[str]:
-        how = f"{self.confidence:.0%} percentile bootstrap, {self.replicates} draws of {units} {self.unit}s"
+    def _undefined(self, result: Result) -> list[str]:
+        """Findings that some draws leave without positive or without negative cases."""
+        if result.draws is None:
+            return []
         first = self.measures[0]  # all are undefined in the same draws
-        undefined = {label: np.isnan(draws[f"{first}/{label}"]).mean() for label in self.labels}
-        return [f"intervals: {how}"] + [
+        undefined = {label: np.isnan(result.draws.values[f"{first}/{label}"]).mean() for label in self.labels}
+        return [
             f"{label}: no positive or no negative case in {share:.1%} of the draws, which its intervals leave out"
             for label, share in undefined.items()
-            if share and f"{first}/{label}" in intervals
+            if share and f"{first}/{label}" in result.intervals
         ]
 
     def table(self, result: Result) -> tuple[list[str], list[list[str]]]:

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from types import MappingProxyType
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 
 from medvl.contract import DataSpec
 from medvl.errors import DataError
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import clusters
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import Fact, digest
 from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.sums import weighted_sums
+from medvl.models.tokenizer import Tokenizer
 
 
 class Perplexity(Evaluator):
@@ -26,6 +27,7 @@ class Perplexity(Evaluator):
 
     Args:
         data: unused; every evaluator is given it.
+        tokenizer: of the model's text encoder, whose vocabulary tells which perplexities can be compared.
         split: the split it is meant for (`train`, `val`, `test`).
         replicates: bootstrap draws; 0 for no intervals.
         unit: what is drawn: patients with all their cases, or single cases.
@@ -38,11 +40,13 @@ class Perplexity(Evaluator):
 
     reads = ()
     wants = ("log_likelihood", "tokens")
+    falls: ClassVar[tuple[str, ...]] = ("perplexity",)
     smoke = MappingProxyType({"replicates": 20})
 
     def __init__(
         self,
         data: DataSpec,
+        tokenizer: Tokenizer | None = None,
         *,
         split: str = "test",
         replicates: int = 1000,
@@ -50,6 +54,7 @@ class Perplexity(Evaluator):
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
+        self.tokenizer = tokenizer
         self.split = split
         self.resampling = Resampling("perplexity", replicates, unit, confidence, seed)
 
@@ -83,8 +88,15 @@ class Perplexity(Evaluator):
             total, count = weighted_sums(sums, weights)
             return np.exp(-np.divide(total, count, out=np.full_like(total, np.nan), where=count > 0))[None]
 
-        self.resampling.fill(result, self.metrics(), measure, clusters(cases.patients, self.resampling.unit), intervals)
+        self.resampling.fill(result, self.metrics(), measure, cases, intervals, judged=self._words())
         return result
+
+    def _words(self) -> dict[str, Fact]:
+        """What two models must share for their tokens to be the same."""
+        if self.tokenizer is None:
+            return {}
+        vocabulary = self.tokenizer.backend.get_vocab()
+        return {"vocabulary": digest(sorted(vocabulary, key=vocabulary.__getitem__)), "cut": self.tokenizer.max_length}
 
     def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
         """One row."""

@@ -8,11 +8,11 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from medvl.contract import DataSpec
-from medvl.errors import ConfigError
 from medvl.evaluate.answered import KINDS, Answered
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import clusters, percentile_interval, replicated
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import digest
+from medvl.evaluate.resampling import Resampling
 
 EVERYTHING = "accuracy"
 COUNTED = ("questions", "unseen")  # of each group
@@ -58,17 +58,10 @@ class QuestionAnswering(Evaluator):
         confidence: float = 0.95,
         seed: int = 0,
     ) -> None:
-        if not 0 < confidence < 1:
-            raise ConfigError(f"confidence {confidence} of evaluator 'vqa' is out of range. it lies between 0 and 1")
-        if replicates < 0 or seed < 0:
-            raise ConfigError(f"replicates {replicates} and seed {seed} of evaluator 'vqa' must be at least 0")
         self.answers = data.answers
         self.split = split
         self.organs = tuple(organs)
-        self.replicates = replicates
-        self.unit = unit
-        self.confidence = confidence
-        self.seed = seed
+        self.resampling = Resampling("vqa", replicates, unit, confidence, seed)
 
     def metrics(self) -> tuple[str, ...]:
         """`accuracy`, of both kinds, of each organ; those of types are known with the cases."""
@@ -83,21 +76,12 @@ class QuestionAnswering(Evaluator):
             DataError: no question, or not a class for each.
         """
         answered = Answered.of(cases, self.organs)
-        codes = clusters(cases.patients, self.unit)
-        draws = replicated(answered.accuracies, codes, self.replicates if intervals else 0, self.seed)
-        result = Result(dict(zip(answered.names, draws.point.tolist(), strict=True)))
         every = np.ones(len(answered.correct), bool)
+        result = Result(notes=self._notes(answered))
         result.counts = {f"questions/{name}": number for name, number in answered.counts(every).items()}
         result.counts |= {f"unseen/{name}": number for name, number in answered.counts(answered.unseen).items()}
-        result.notes = self._notes(answered)
-        if draws.draws.shape[1]:
-            result.intervals = {
-                name: percentile_interval(row, self.confidence)
-                for name, row in zip(answered.names, draws.draws, strict=True)
-                if not np.isnan(result.metrics[name])
-            }
-            how = f"{self.confidence:.0%} percentile bootstrap, {self.replicates} draws of {codes.max() + 1}"
-            result.notes.append(f"intervals: {how} {self.unit}s")
+        told = {"groups of questions": digest(answered.members)}
+        self.resampling.fill(result, answered.names, answered.accuracies, cases, intervals, judged=told)
         return result
 
     def _notes(self, answered: Answered) -> list[str]:

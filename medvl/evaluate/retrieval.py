@@ -10,10 +10,11 @@ import numpy as np
 from medvl.contract import DataSpec
 from medvl.errors import ConfigError, DataError
 from medvl.evaluate.base import PAIR_SCORES, Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import clusters, percentile_interval, replicated
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import digest
 from medvl.evaluate.pools import DIRECTIONS, IMAGE_TO_REPORT, best_both_ways, label_sets, pools, rank_both_ways
 from medvl.evaluate.ranking import Ranking
+from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.sums import weighted_sums
 
 _SIDES = ("image_embeddings", "text_embeddings")
@@ -77,10 +78,6 @@ class Retrieval(Evaluator):
             problems.append(f"pool {pool} of evaluator 'retrieval' leaves nothing to rank. give at least 2, or none")
         if not cutoffs or min(cutoffs) < 1 or len(set(cutoffs)) < len(cutoffs):
             problems.append(f"cutoffs {list(cutoffs)} of evaluator 'retrieval': give numbers of at least 1, each once")
-        if not 0 < confidence < 1:
-            problems.append(f"confidence {confidence} of evaluator 'retrieval' lies not between 0 and 1")
-        if replicates < 0 or seed < 0:
-            problems.append(f"replicates {replicates} and seed {seed} of evaluator 'retrieval' must be at least 0")
         if problems:
             raise ConfigError(problems)
         self.split = split
@@ -88,10 +85,8 @@ class Retrieval(Evaluator):
         self.cutoffs = tuple(cutoffs)
         self.wants, self.instead = _GIVEN[scores]
         self.similarity = similarity
-        self.replicates = replicates
-        self.unit = unit
-        self.confidence = confidence
         self.seed = seed
+        self.resampling = Resampling("retrieval", replicates, unit, confidence, seed)
 
     def metrics(self) -> tuple[str, ...]:
         """`image_to_report_mrr`, `image_to_report_hit@1`, ..., then the same of `report_to_image`."""
@@ -118,11 +113,15 @@ class Retrieval(Evaluator):
             return result
         codes = label_sets(np.asarray(cases.fields["labels"]))
         values = self._values(self._scores(cases, drawn), codes, drawn)  # (P * n, M)
-        result.metrics = dict(zip(self.metrics(), values.mean(axis=0).tolist(), strict=True))
         result.counts = {"pairs": drawn.size, "pools": len(drawn)}
         result.notes = self._notes(len(cases.rows), drawn, codes)
-        if intervals and self.replicates:
-            self._add_intervals(result, values, clusters(cases.patients[drawn.reshape(-1)], self.unit))
+
+        def means(weights: np.ndarray) -> np.ndarray:  # (P * n, R) -> (M, R)
+            return weighted_sums(values, weights) / weights.sum(axis=0, dtype=np.float64)
+
+        told = {"pairs in a pool": drawn.shape[1], "right candidates": digest(codes)}
+        members = drawn.reshape(-1)
+        self.resampling.fill(result, self.metrics(), means, cases, intervals, positions=members, judged=told)
         return result
 
     def listed(self, cases: Cases) -> dict[str, np.ndarray]:
@@ -203,17 +202,6 @@ class Retrieval(Evaluator):
         if cases > drawn.size:
             notes.append(f"{cases - drawn.size} of {cases} pairs fill no pool and are left out")
         return notes
-
-    def _add_intervals(self, result: Result, values: np.ndarray, codes: np.ndarray) -> None:
-        def means(weights: np.ndarray) -> np.ndarray:  # (N, B) -> (M, B)
-            return weighted_sums(values, weights) / weights.sum(axis=0, dtype=np.float64)
-
-        draws = replicated(means, codes, self.replicates, self.seed).draws
-        result.intervals = {
-            name: percentile_interval(row, self.confidence) for name, row in zip(self.metrics(), draws, strict=True)
-        }
-        how = f"{self.confidence:.0%} percentile bootstrap, {self.replicates} draws of {codes.max() + 1} {self.unit}s"
-        result.notes.append(f"intervals: {how}")
 
     def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
         """A row a measure, a column a direction."""

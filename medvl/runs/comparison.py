@@ -11,11 +11,10 @@ import numpy as np
 
 from medvl.errors import DataError, nearest
 from medvl.evaluate.base import Cases
-from medvl.evaluate.bootstrap import Difference
 from medvl.evaluate.compare import Comparison
-from medvl.evaluate.measures import MEASURES
 from medvl.runs.folder import find_stage, predictions_file
 from medvl.runs.predictions import Predictions, read_predictions
+from medvl.runs.subject import Subject, decimals, spelled
 from medvl.runs.tables import Table
 
 WHY_NOT_MEDVILL = (
@@ -38,7 +37,7 @@ def read_run(run: Path, split: str) -> Predictions:
     """The per-case predictions of a run's split.
 
     Raises:
-        DataError: the run has not predicted that split, or predicted something other than findings or answers.
+        DataError: the run has not predicted that split.
     """
     folder = find_stage(run)
     path = folder / predictions_file(split)
@@ -46,13 +45,12 @@ def read_run(run: Path, split: str) -> Predictions:
         there = sorted(file.stem for file in path.parent.glob("*.parquet"))
         known = f"{nearest(split, there)} it has: {', '.join(there) or 'none'}"
         raise DataError(f"'{folder}' holds no predictions of split '{split}'.{known}. choose with --split")
-    found = read_predictions(path)
-    if found.answers:
-        return found
-    for kind, held in (("labels", found.cases.fields), ("logits", found.cases.outputs)):
-        if kind not in held:
-            raise DataError(f"'{path}' holds no {kind} of findings, which a comparison is made from")
-    return found
+    return read_predictions(path)
+
+
+def judges(found: Predictions) -> bool:
+    """Whether predictions can be judged anew: findings by their labels and logits, or answers."""
+    return found.answers or ("labels" in found.cases.fields and "logits" in found.cases.outputs)
 
 
 def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
@@ -102,44 +100,30 @@ def _told(run: Predictions, rows: np.ndarray, labels: Sequence[str]) -> tuple[di
 
 
 def comparison_table(
-    comparison: Comparison, run: str, baseline: str, measure: str, notes: Sequence[str], medvill: bool = False
+    comparison: Comparison, run: str, baseline: str, subject: Subject, notes: Sequence[str], medvill: bool = False
 ) -> Table:
     """Every metric of both runs, the difference with its interval, p, and p adjusted over the findings or types.
 
     Args:
-        comparison: of `compare_findings(run, baseline)`, or of `compare_answers`.
+        comparison: of `compare_findings(run, baseline)`, of `compare_answers` or of `compare_draws`.
         run, baseline: what they are called.
-        measure: what was compared.
+        subject: what was compared.
         notes: how, to stand below.
         medvill: also show MedViLL's t-test, and say what is wrong with it.
     """
-    what = "questions" if measure in comparison.metrics else "finding"
-    columns = [what, run, baseline, "difference", "p", "p (Holm)", *(["t-test"] if medvill else [])]
+    columns = [subject.rows, run, baseline, "difference", "p", "p (Holm)", *(["t-test"] if medvill else [])]
     rows = []
     for name, each in comparison.metrics.items():
-        cells = [shown(name, measure), _number(each.a), _number(each.b), spelled(each.difference)]
+        places = decimals(each.b)
+        cells = [subject.row(name), _number(each.a, places), _number(each.b, places), spelled(each.difference, places)]
         cells += [_p(each.difference.p), _p(each.adjusted), *([_p(each.medvill)] if medvill else [])]
         rows.append(cells)
-    kind = MEASURES[measure]
-    title = f"{kind.title}: {run} minus {baseline}" + (" (below 0 is better)" if kind.falls else "")
+    title = f"{subject.title}: {run} minus {baseline}" + (" (below 0 is better)" if subject.falls else "")
     return Table(title, columns, rows, [*comparison.notes, *notes, *([WHY_NOT_MEDVILL] if medvill else [])])
 
 
-def shown(metric: str, measure: str) -> str:
-    """What a reader is shown for `auroc_macro` (macro), `auroc/Edema` (Edema) or `accuracy` (all)."""
-    rest = metric.removeprefix(measure)
-    return (rest[1:] if rest.startswith("/") else rest[1:].replace("_", " ")) or "all"
-
-
-def spelled(difference: Difference) -> str:
-    """`+0.021 (+0.010 to +0.033)`, or a dash where undefined."""
-    if math.isnan(difference.low):
-        return "–"
-    return f"{difference.difference:+.3f} ({difference.low:+.3f} to {difference.high:+.3f})"
-
-
-def _number(value: float) -> str:
-    return "–" if math.isnan(value) else f"{value:.3f}"
+def _number(value: float, places: int) -> str:
+    return "–" if math.isnan(value) else f"{value:.{places}f}"
 
 
 def _p(p: float) -> str:

@@ -21,15 +21,21 @@ TENSORBOARD = "tensorboard"
 FIGURES = "figures"
 CURVES = f"{FIGURES}/curves.png"
 PREDICTIONS = "predictions"
+DRAWS = "draws"
 SUBSET = "subset.parquet"
 
 # what a reader is told of, in this order
-PARTS = (CONFIG, MANIFEST, SUBSET, METRICS, RESULTS, "last.ckpt", "best.ckpt", EXPORTS, PREDICTIONS, FIGURES)
+PARTS = (CONFIG, MANIFEST, SUBSET, METRICS, RESULTS, "last.ckpt", "best.ckpt", EXPORTS, PREDICTIONS, DRAWS, FIGURES)
 
 
 def predictions_file(split: str) -> str:
     """Where the per-case predictions of a split stand."""
     return f"{PREDICTIONS}/{split}.parquet"
+
+
+def draws_file(stem: str) -> str:
+    """Where the bootstrap draws of an evaluator stand, e.g. of `perplexity-test`."""
+    return f"{DRAWS}/{stem}.npz"
 
 
 def find_stage(run: Path, stage: str | None = None, *, predicts: bool = True) -> Path:

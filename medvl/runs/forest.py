@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from medvl.evaluate.compare import SIGNIFICANT, Comparison
-from medvl.evaluate.measures import MEASURES
-from medvl.runs.comparison import shown, spelled
 from medvl.runs.curves import COLOURS, FAINT, INK, OTHER_COLOUR
+from medvl.runs.subject import Subject, decimals, spelled
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,16 +17,16 @@ if TYPE_CHECKING:
 SERIES = (COLOURS["train"], COLOURS["val"], COLOURS["test"], OTHER_COLOUR)
 
 
-def plot_forest(comparisons: Mapping[str, Comparison], baseline: str, measure: str, *, title: str = "") -> Figure:
+def plot_forest(comparisons: Mapping[str, Comparison], baseline: str, subject: Subject, *, title: str = "") -> Figure:
     """Averages, then findings in their order, as dots with intervals about a line at no difference.
 
     A full dot is significant at 0.05 (findings: after Holm's correction), a hollow one is not. Undefined findings keep
     their line, without a dot.
 
     Args:
-        comparisons: run -> its comparison with the baseline; all of one measure and the same findings.
+        comparisons: run -> its comparison with the baseline; all of the same metrics.
         baseline: what the others are compared with.
-        measure: what was compared.
+        subject: what was compared.
         title: above the picture.
     """
     from matplotlib.figure import Figure
@@ -42,10 +41,11 @@ def plot_forest(comparisons: Mapping[str, Comparison], baseline: str, measure: s
         shift = 0.0 if len(comparisons) == 1 else 0.56 * (place / (len(comparisons) - 1) - 0.5)
         _draw_run(axes, comparison, shift, SERIES[place % len(SERIES)], run)
     axes.axvline(0, color=INK, lw=0.8, zorder=0)
-    axes.axhline(averages - 0.5, color=FAINT, lw=0.8, zorder=0)
-    axes.set_yticks(range(len(metrics)), [shown(name, measure) for name in metrics], fontsize=8, color=INK)
+    if averages < len(metrics):
+        axes.axhline(averages - 0.5, color=FAINT, lw=0.8, zorder=0)
+    axes.set_yticks(range(len(metrics)), [subject.row(name) for name in metrics], fontsize=8, color=INK)
     axes.set_ylim(len(metrics) - 0.4, -0.6)
-    axes.set_xlabel(_axis_label(measure, baseline), fontsize=8, color=INK)
+    axes.set_xlabel(_axis_label(subject, baseline), fontsize=8, color=INK)
     axes.tick_params(labelsize=8, colors=INK, length=0)
     axes.grid(axis="x", color=FAINT, lw=0.6)
     axes.set_axisbelow(True)
@@ -66,11 +66,10 @@ def _draw_run(axes: Axes, comparison: Comparison, shift: float, colour: str, run
         axes.plot([found.low, found.high], [row + shift] * 2, color=colour, lw=2.2, alpha=0.45, solid_capstyle="butt")
         face = colour if p < SIGNIFICANT else "white"
         axes.plot(found.difference, row + shift, "o", ms=5, color=colour, markerfacecolor=face)
-        text = "undefined" if math.isnan(found.low) else spelled(found)
+        text = "undefined" if math.isnan(found.low) else spelled(found, decimals(each.b))
         axes.text(1.02, row + shift, text, transform=axes.get_yaxis_transform(), va="center", fontsize=7, color=colour)
 
 
-def _axis_label(measure: str, baseline: str) -> str:
-    kind = MEASURES[measure]
-    left, right = ("better", "worse") if kind.falls else ("worse", "better")
-    return f"{left} \u2190   {kind.title} minus that of {baseline}   \u2192 {right}"
+def _axis_label(subject: Subject, baseline: str) -> str:
+    left, right = ("better", "worse") if subject.falls else ("worse", "better")
+    return f"{left} \u2190   {subject.title} minus that of {baseline}   \u2192 {right}"

@@ -64,11 +64,11 @@ def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: S
     Raises:
         DataError: an array does not have one row a case, or one column a finding where it should.
     """
-    studies = table.select([IMAGE, PATIENT]).take(pa.array(cases.rows))
+    patients = table.column(PATIENT).take(pa.array(cases.rows))
     columns: dict[str, pa.Array] = {
         "row": pa.array(cases.rows, pa.int64()),
-        "case": pa.array([pseudonym(str(image)) for image in studies[IMAGE].to_pylist()]),
-        "patient": pa.array([pseudonym(str(patient)) for patient in studies[PATIENT].to_pylist()]),
+        "case": pa.array(case_keys(table, cases.rows)),
+        "patient": pa.array([pseudonym(str(patient)) for patient in patients.to_pylist()]),
     }
     if "labels" in cases.fields:
         columns |= _per_label(LABEL_PREFIX, "labels", cases.fields["labels"], labels, len(cases.rows))
@@ -80,6 +80,11 @@ def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: S
         else:
             columns[OTHER_PREFIX + name] = _other(name, values, len(cases.rows))
     return write_atomic(path, lambda file: pq.write_table(pa.table(columns), file, compression="zstd"))
+
+
+def case_keys(table: pa.Table, rows: np.ndarray) -> list[str]:
+    """What stands for each row's image in what a run writes: equal for the same image in any run."""
+    return [pseudonym(str(image)) for image in table.column(IMAGE).take(pa.array(rows)).to_pylist()]
 
 
 def read_predictions(path: str | Path) -> Predictions:

@@ -22,11 +22,13 @@ class StoredResult:
 
 
 def write_results(folder: Path, names: Sequence[str], evaluators: Sequence[Evaluator], results: list[Result]) -> None:
-    """Write each evaluator's metrics, intervals, notes and counts, in the order of the YAML."""
+    """Write each evaluator's metrics, intervals, notes and counts, in the order of the YAML; draws have a file."""
     values = [
         {"name": name, "split": evaluator.split, **vars(result)}
         for name, evaluator, result in zip(names, evaluators, results, strict=True)
     ]
+    for each in values:
+        del each["draws"]
     write_text_atomic(folder / RESULTS, json.dumps(values, indent=2))
 
 

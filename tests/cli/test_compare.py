@@ -8,13 +8,16 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from medvl import DataSpec
 from medvl.cli.compare import METRICS
 from medvl.data.dataset import IMAGE, PATIENT
 from medvl.evaluate.base import Cases
 from medvl.evaluate.measures import MEASURES
-from medvl.runs.folder import RESULTS, predictions_file
+from medvl.evaluate.perplexity import Perplexity
+from medvl.runs.draws import write_draws
+from medvl.runs.folder import RESULTS, draws_file, predictions_file
 from medvl.runs.manifest import Manifest
-from medvl.runs.predictions import write_predictions
+from medvl.runs.predictions import case_keys, write_predictions
 from tests.cli.test_verbs import medvl, typed
 
 LABELS = ("Edema", "Fracture", "Hernia")
@@ -149,3 +152,59 @@ def test_answers_are_compared_by_their_accuracy(answering, finished, tmp_path, c
     assert "only one of them answers questions" in error or "different cases" in error
     _, error = typed(capsys, "compare", poor, answering("other", 0.5), "--metric", "auroc", code=2)
     assert "give accuracy" in error
+
+
+@pytest.fixture
+def writing(tmp_path):
+    """A run's folder of a model that is judged by its perplexity; `better` nats a token better than chance."""
+
+    def make(name, better=0.0, first=0, **parameters):
+        random, tokens = np.random.default_rng(0), np.random.default_rng(1).integers(3, 20, SIZE)
+        likelihood = tokens * (better - 4 + random.normal(size=SIZE))
+        images = [f"{first + row}.png" for row in range(SIZE)]
+        outputs = {"log_likelihood": likelihood, "tokens": tokens}
+        cases = Cases(np.arange(SIZE), np.arange(SIZE) // 2, {}, outputs)
+        evaluator = Perplexity(DataSpec(), **{"replicates": 100} | parameters)
+        folder = tmp_path / "runs" / name / "writing-0123"
+        table = pa.table({IMAGE: images, PATIENT: images})
+        write_predictions(folder / predictions_file("test"), cases, table, ())
+        keys = case_keys(table, cases.rows)
+        write_draws(folder / draws_file("perplexity-test"), 0, evaluator, evaluator.evaluate(cases), keys)
+        (folder / RESULTS).write_text("[]")
+        manifest = Manifest(name, "writing")
+        manifest.finish("complete", seconds=1.0, samples=1)
+        manifest.write(folder)
+        return folder.parent
+
+    return make
+
+
+def test_other_metrics_are_compared_in_the_draws_that_runs_kept(writing, tmp_path):
+    output = medvl("compare", writing("plain"), writing("better", 0.5), "--metric", "perplexity", "--medvill")
+    assert "perplexity: better minus plain (below 0 is better)" in output
+    cells = row(output, "perplexity").split()
+    better, plain, difference, low, _, high = cells[1:7]
+    assert float(better) == pytest.approx(np.exp(-0.5) * float(plain), abs=0.02) and len(plain.partition(".")[2]) == 2
+    assert float(difference) == pytest.approx(float(better) - float(plain), abs=0.02)
+    assert float(low.strip("(")) < float(difference) < float(high.strip(")")) < 0
+    assert "100 draws of 150 patients, as the runs kept them" in " ".join(output.split())
+    assert (tmp_path / "comparison" / "perplexity-test.png").read_bytes().startswith(b"\x89PNG")
+    with (tmp_path / "comparison" / "perplexity-test.csv").open() as file:
+        assert [line["metric"] for line in csv.DictReader(file)] == ["perplexity"]
+
+
+def test_draws_that_cannot_be_compared_are_refused(writing, finished, capsys):
+    plain = writing("plain")
+
+    def refused(other, *arguments, metric="perplexity", code=1):
+        asked = ["--metric", metric] if metric else []
+        return typed(capsys, "compare", plain, other, *asked, *arguments, code=code)[1]
+
+    assert "their draws differ in images (#" in refused(writing("moved", first=7))
+    assert "seed (3 and 0)" in refused(writing("seeded", seed=3))
+    assert "did you mean 'perplexity'?" in refused(writing("other"), metric="perplexty")
+    assert "did you mean 'auroc'?" in refused(writing("again"), metric="aurocc")
+    assert "--replicates: perplexity is compared in the draws" in refused(writing("one"), "--replicates", 5, code=2)
+    assert "--metric NAME: all kept draws of perplexity" in refused(writing("two"), metric=None, code=2)
+    assert "kept no draws of split 'test'" in refused(writing("none", replicates=0))
+    assert "kept no draws" in refused(finished("findings"), metric="auroc")

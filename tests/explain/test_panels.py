@@ -178,6 +178,6 @@ def test_a_model_without_fusion_has_no_attention_to_show(subject):
 def test_a_mask_that_hides_the_image_is_told(subject):
     from medvl.models.masks.schemes import NonCrossing
 
-    subject.trainable.model.fusion.mask, subject.trainable.model.fusion.text_cls = NonCrossing(), True
+    subject.trainable.model.fusion.mask = NonCrossing()
     shown = Attention().show(subject)[0]
     assert "words do not see the image" in spelled(shown.body) and shown.pictures == {}

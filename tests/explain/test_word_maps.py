@@ -52,6 +52,6 @@ def test_a_mask_that_hides_the_image_leaves_nothing_on_it(subject):
     from medvl.models.masks.schemes import NonCrossing
 
     fusion = subject.trainable.model.fusion
-    fusion.mask, fusion.text_cls = NonCrossing(), True
+    fusion.mask = NonCrossing()
     found = column_maps(subject.trainable.model, subject.batch(subject.cases[0].row))
     assert (found.maps == 0).all()
