@@ -162,6 +162,27 @@ class ObjectiveSuite(Suite):
         assert set(trainable.objective.predicts) <= set(found)
         assert all(len(value) == 5 for value in found.values())
 
+    def test_what_it_restores_is_what_it_shows(self) -> None:
+        """Where it `reconstructs`: pictures and words of each case, whole where nothing was hidden, always the same."""
+        bench = self.bench
+        trainable = bench.build()
+        if not trainable.objective.reconstructs:
+            return
+        with evaluating(trainable):
+            found, again = (trainable.objective.reconstruction(trainable.model, bench.batch(rows=3)) for _ in range(2))
+        assert found.images is not None or found.texts is not None
+        if found.images is not None and again.images is not None:
+            pictures = found.images
+            assert pictures.restored.shape == pictures.truth.shape and len(pictures.seen) == len(pictures.removed) == 3
+            assert pictures.restored.equal(again.images.restored)
+            height, width = (pictures.truth.shape[axis + 1] // pictures.removed.shape[axis] for axis in (1, 2))
+            hidden = pictures.removed.repeat_interleave(height, 1).repeat_interleave(width, 2)[:, None]
+            assert pictures.restored[~hidden].equal(pictures.truth[~hidden])
+        if found.texts is not None:
+            texts = found.texts
+            assert texts.ids.shape == texts.hidden.shape == texts.told.shape
+            assert texts.told[~texts.hidden].equal(texts.ids[~texts.hidden])
+
     def test_what_it_compares_can_be_embedded_in_parts(self) -> None:
         """Where it `compares`: parts that are embedded apart and compared end to end lose what the batch loses."""
         bench = self.bench
