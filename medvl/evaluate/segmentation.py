@@ -10,9 +10,11 @@ import numpy as np
 from medvl.contract import THRESHOLDS, DataSpec
 from medvl.errors import ConfigError, DataError
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import IntervalRule, clusters, mean_defined, percentile_interval, replicated
+from medvl.evaluate.bootstrap import IntervalRule, mean_defined
 from medvl.evaluate.cells import cell
+from medvl.evaluate.draws import digest
 from medvl.evaluate.overlap import OVERLAPS, Overlap, overlap
+from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.sums import weighted_sums
 
 TITLES = {"med_dice": "medDice", "dice": "Dice", "iou": "IoU"}
@@ -61,18 +63,12 @@ class Segmentation(Evaluator):
         places = [place for place, each in enumerate(THRESHOLDS) if abs(each - threshold) < 1e-9]
         if not places:
             raise ConfigError(f"threshold {threshold:g} of evaluator 'segmentation' is not one of 0.05, 0.1, ... 0.95")
-        if not 0 < confidence < 1:
-            raise ConfigError(f"confidence {confidence:g} of evaluator 'segmentation' does not lie between 0 and 1")
-        if replicates < 0 or seed < 0:
-            raise ConfigError(f"replicates {replicates} and seed {seed} of evaluator 'segmentation' must be at least 0")
         self.names = data.masks
         self.split = split
         self.select = select
         self.tunes = select is not None
         self.chosen = np.full(len(self.names), places[0])  # place in THRESHOLDS of each finding's
-        self.replicates, self.unit, self.confidence = replicates, unit, confidence
-        self.rule: IntervalRule = rule
-        self.seed = seed
+        self.resampling = Resampling("segmentation", replicates, unit, confidence, seed, rule)
 
     def metrics(self) -> tuple[str, ...]:
         """`med_dice_macro`, `dice_macro`, `iou_macro`, then `med_dice/NAME`, ... of each finding."""
@@ -105,11 +101,13 @@ class Segmentation(Evaluator):
         result.counts = {f"with/{name}": int(n) for name, n in zip(self.names, present, strict=True)}
         result.counts["cases"] = len(cases.rows)
         if len(cases.rows):
-            self._measure(result, values, clusters(cases.patients, self.unit), intervals)
+            self._measure(result, values, cases, counts[2], intervals)
             result.notes += self._notes(1 - present / len(cases.rows))
         return result
 
-    def _measure(self, result: Result, values: np.ndarray, codes: np.ndarray, intervals: bool) -> None:
+    def _measure(
+        self, result: Result, values: np.ndarray, cases: Cases, reference: np.ndarray, intervals: bool
+    ) -> None:
         flat = values.reshape(len(values), -1)  # (N, M * K)
         known = ~np.isnan(flat)
         filled = np.where(known, flat, 0.0)
@@ -123,14 +121,9 @@ class Segmentation(Evaluator):
             macro = [mean_defined(part) for part in each.reshape(len(OVERLAPS), len(self.names), -1)]
             return np.concatenate([np.stack(macro), each])
 
-        found = replicated(means, codes, self.replicates if intervals else 0, self.seed)
-        result.metrics |= dict(zip(self.metrics(), found.point.tolist(), strict=True))
-        if intervals and self.replicates:
-            for name, point, draws in zip(self.metrics(), found.point, found.draws, strict=True):
-                if not np.isnan(point):
-                    result.intervals[name] = percentile_interval(draws, self.confidence, self.rule)
-            how = f"{self.confidence:.0%} percentile bootstrap, {self.replicates} draws"
-            result.notes.append(f"intervals: {how} of {int(codes.max()) + 1} {self.unit}s")
+        # a stage with other masks, or of another size, has other pixels to cover; thresholds may differ
+        judged = {"masks": digest(reference.astype(np.int64))}
+        self.resampling.fill(result, self.metrics(), means, cases, intervals, judged=judged)
 
     def _notes(self, empty: np.ndarray) -> list[str]:
         told = ", ".join(f"{name} {share:.3f}" for name, share in zip(self.names, empty, strict=True))

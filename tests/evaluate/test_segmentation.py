@@ -145,3 +145,14 @@ def test_what_does_not_fit_is_refused():
             Segmentation(DATA, **wrong)
     with pytest.raises(DataError, match="are not of 1 findings at 19 thresholds"):
         Segmentation(DataSpec(masks=NAMES[:1])).evaluate(cases(*simulated()))
+
+
+def test_draws_are_kept_so_that_two_runs_can_be_told_apart():
+    probabilities, masks = simulated()
+    one = Segmentation(DATA, replicates=30).evaluate(cases(probabilities, masks))
+    worse = Segmentation(DATA, replicates=30, threshold=0.7).evaluate(cases(probabilities, masks))
+    assert one.draws.judged == worse.draws.judged and set(one.draws.values) == set(one.metrics)
+    difference = one.draws.values["dice_macro"] - worse.draws.values["dice_macro"]
+    assert (difference > 0).all()
+    other = Segmentation(DATA, replicates=30).evaluate(cases(probabilities, masks[::-1]))
+    assert other.draws.judged != one.draws.judged
