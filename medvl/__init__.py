@@ -29,13 +29,21 @@ _PUBLIC = {
     "Prefix": "medvl.models.writing.hidden",
     "HiddenWriting": "medvl.models.writing.hidden",
     "next_hidden_words": "medvl.models.writing.hidden",
+    "Decoder": "medvl.models.decoders.base",
     "Model": "medvl.models.base",
+    "sincos_positions": "medvl.models.positions",
     "scheme_mask": "medvl.models.masks.attention",
     "Batch": "medvl.models.base",
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
     "Labeler": "medvl.labelers.base",
     "Objective": "medvl.objectives.base",
+    "Reconstruction": "medvl.objectives.reconstruction",
+    "RestoredImages": "medvl.objectives.reconstruction",
+    "RestoredTexts": "medvl.objectives.reconstruction",
+    "VocabularyHead": "medvl.objectives.vocabulary_head",
+    "most_chosen": "medvl.objectives.vocabulary_head",
+    "mask_whole_words": "medvl.data.word_masking",
     "Evaluator": "medvl.evaluate.base",
     "Cases": "medvl.evaluate.base",
     "Result": "medvl.evaluate.base",
@@ -58,6 +66,7 @@ if TYPE_CHECKING:
     from medvl.data.dataset import Dataset as Dataset
     from medvl.data.random import SampleRandom as SampleRandom
     from medvl.data.view import View as View
+    from medvl.data.word_masking import mask_whole_words as mask_whole_words
     from medvl.errors import ConfigError as ConfigError
     from medvl.errors import DataError as DataError
     from medvl.errors import MedvlError as MedvlError
@@ -74,18 +83,25 @@ if TYPE_CHECKING:
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
     from medvl.models.base import Writing as Writing
+    from medvl.models.decoders.base import Decoder as Decoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
     from medvl.models.distributed import world as world
     from medvl.models.masks.attention import scheme_mask as scheme_mask
     from medvl.models.masks.layout import Layout as Layout
     from medvl.models.places import JointPlaces as JointPlaces
+    from medvl.models.positions import sincos_positions as sincos_positions
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.models.writing.hidden import HiddenWriting as HiddenWriting
     from medvl.models.writing.hidden import Prefix as Prefix
     from medvl.models.writing.hidden import next_hidden_words as next_hidden_words
     from medvl.objectives.base import Objective as Objective
+    from medvl.objectives.reconstruction import Reconstruction as Reconstruction
+    from medvl.objectives.reconstruction import RestoredImages as RestoredImages
+    from medvl.objectives.reconstruction import RestoredTexts as RestoredTexts
+    from medvl.objectives.vocabulary_head import VocabularyHead as VocabularyHead
+    from medvl.objectives.vocabulary_head import most_chosen as most_chosen
     from medvl.registry import Registry as Registry
 
 

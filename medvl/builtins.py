@@ -42,6 +42,11 @@ def medvl_register(registry: Registry) -> None:
     registry.register_fusion("text_only", "medvl.models.late_fusion:TextOnly")
     registry.register_fusion("language_model", "medvl.models.language_model:LanguageModel")
 
+    registry.register_decoder("linear", "medvl.models.decoders.linear:Linear")
+    registry.register_decoder("fcn", "medvl.models.decoders.fcn:Fcn")
+    registry.register_decoder("fpn", "medvl.models.decoders.fpn:Fpn")
+    registry.register_decoder("upernet", "medvl.models.decoders.upernet:UperNet")
+
     registry.register_mask("bidirectional", "medvl.models.masks.schemes:bidirectional")
     registry.register_mask("seq2seq", "medvl.models.masks.schemes:seq2seq")
     registry.register_mask("bar", "medvl.models.masks.schemes:bar")
@@ -49,12 +54,14 @@ def medvl_register(registry: Registry) -> None:
     registry.register_mask("mixed", "medvl.models.masks.mixed:Mixed")
 
     registry.register_loss("bce", "medvl.losses.bce:BinaryCrossEntropy")
+    registry.register_loss("focal_dice", "medvl.losses.focal_dice:FocalDice")
     registry.register_loss("info_nce", "medvl.losses.info_nce:InfoNCE")
     registry.register_loss("clip", "medvl.losses.clip:CLIPLoss")
     registry.register_loss("nt_xent", "medvl.losses.nt_xent:NTXent")
     registry.register_loss("vicreg", "medvl.losses.vicreg:VICReg")
 
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
+    registry.register_objective("segmentation", "medvl.objectives.segmentation:Segmentation")
     registry.register_objective("total", "medvl.objectives.total:Total")
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")
     registry.register_objective("one_pass", "medvl.objectives.one_pass:OnePass")
@@ -64,6 +71,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_objective("vqa", "medvl.objectives.question_answering:QuestionAnswering")
 
     registry.register_evaluator("multilabel", "medvl.evaluate.multilabel:Multilabel")
+    registry.register_evaluator("segmentation", "medvl.evaluate.segmentation:Segmentation")
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
     registry.register_evaluator("vqa", "medvl.evaluate.question_answering:QuestionAnswering")
     registry.register_evaluator("generation", "medvl.evaluate.generation:Generation")
@@ -79,4 +87,5 @@ def medvl_register(registry: Registry) -> None:
     registry.register_schedule("constant", "medvl.engine.schedules:constant")
     registry.register_schedule("linear", "medvl.engine.schedules:linear")
     registry.register_schedule("cosine", "medvl.engine.schedules:cosine")
+    registry.register_schedule("poly", "medvl.engine.schedules:poly")
     registry.register_schedule("milestones", "medvl.engine.schedules:milestones")

@@ -14,6 +14,10 @@ from dataclasses import dataclass, field
 FEATURE_AXES = {
     "image.tokens": "B N D",
     "image.pooled": "B D",
+    "image.level1": "B D H W",  # maps of growing depth, `level4` the deepest
+    "image.level2": "B D H W",
+    "image.level3": "B D H W",
+    "image.level4": "B D H W",
     "text.tokens": "B T D",
     "text.pooled": "B D",
     "joint.tokens": "B S D",
@@ -27,6 +31,7 @@ TEXT_IDS = "text.ids"
 CAPABILITIES = {
     "grid": "image tokens have a height and a width",
     "masked_tokens": "encodes only the kept patches",
+    "conditioned": "a text encoder that takes vectors from outside, added to its words",
     "joint": "a text encoder whose transformer also takes embeddings from outside, with positions and segments",
     "attentions": "a text encoder that shows the attention probabilities of its layers",
     "mask_scheme": "a fusion that accepts an attention-mask scheme",
@@ -55,6 +60,7 @@ class DataSpec:
         cases: number of training cases, or None.
         answers: the classes of `batch["answers"]`, the most frequent in training first, where cases are questions;
             before data is read two that stand for them.
+        masks: names of the findings in `batch["mask"]`, in the order of its channels.
     """
 
     labels: tuple[str, ...] = ()
@@ -62,7 +68,12 @@ class DataSpec:
     negatives: tuple[int, ...] | None = None
     cases: int | None = None
     answers: tuple[str, ...] = ()
+    masks: tuple[str, ...] = ()
     sections: tuple[str, ...] = field(default=())
+
+
+# Probabilities above which a pixel is called positive, in the order that `segmentation` counts them.
+THRESHOLDS = tuple(step / 20 for step in range(1, 20))
 
 
 def slot_of(feature: str) -> str:

@@ -20,8 +20,8 @@ from typing import Any
 from medvl.errors import DuplicateName, MedvlError, PackageMissing, PluginBroken, UnknownName, unknown
 
 KINDS = (
-    "dataset", "view", "encoder", "fusion", "loss", "mask", "objective", "evaluator", "labeler", "optimizer",
-    "schedule",
+    "dataset", "view", "encoder", "fusion", "decoder", "loss", "mask", "objective", "evaluator", "labeler",
+    "optimizer", "schedule",
 )  # fmt: skip
 
 # what is imported -> the extra of medvl that installs it
@@ -161,6 +161,10 @@ class Registry:
     def register_fusion(self, name: str, target: Target | str | None = None) -> Any:
         """A model that joins image and text (`medvl.Fusion`)."""
         return self._register("fusion", name, target)
+
+    def register_decoder(self, name: str, target: Target | str | None = None) -> Any:
+        """What makes one map of an image encoder's features, for objectives that tell every pixel (`medvl.Decoder`)."""
+        return self._register("decoder", name, target)
 
     def register_loss(self, name: str, target: Target | str | None = None) -> Any:
         """A loss module with keyword parameters."""

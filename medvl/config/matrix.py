@@ -192,9 +192,9 @@ class _MatrixReader(ComponentReader):
             return None, None, {}
 
     def _check_places(self, layout: Layout, axes: dict[str, Choices]) -> None:
-        """Every axis is rows, columns or averaged over, and nothing else is."""
+        """Every axis is rows, columns, averaged over or searched, and nothing else is."""
         before, placed = len(self.problems), set[str]()
-        for key in ("rows", "columns", "over"):
+        for key in ("rows", "columns", "over", "search"):
             for axis in getattr(layout, key):
                 if axis not in axes:
                     self.problem(("table", key), unknown("axis", axis, axes))
@@ -207,7 +207,7 @@ class _MatrixReader(ComponentReader):
             self.problem(("table", "against"), known)
         missing = [axis for axis in axes if axis not in placed]
         if missing and len(self.problems) == before:
-            where = "name it in rows, columns or over"
+            where = "name it in rows, columns, over or search"
             self.problem(("table",), f"axis '{missing[0]}' of the matrix has no place in the table. {where}")
 
 

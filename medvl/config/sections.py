@@ -18,6 +18,8 @@ class Budget:
         clip_norm: largest norm of the gradient; none for no clipping.
         validate_every: optimiser steps between validations; none for once an epoch.
         checkpoint_seconds: seconds between checkpoints, beside those at validations.
+        figure_epochs: epochs between pictures of what an objective hides and restores, where it does; none for the last
+            picture alone.
         sort_window: batches among which cases are sorted by the length of their text, so that little of a batch is
             padding (50 leave 4 % of it; the batches are shuffled again). None keeps the order purely random, as
             objectives that compare the cases of a batch with each other want it.
@@ -33,6 +35,7 @@ class Budget:
         clip_norm: float | None = None,
         validate_every: int | None = None,
         checkpoint_seconds: float = 60.0,
+        figure_epochs: float | None = 10.0,
         sort_window: int | None = None,
     ) -> None:
         if (epochs is None) == (steps is None):
@@ -43,6 +46,7 @@ class Budget:
             ("batch_size", batch_size),
             ("accumulate", accumulate),
             ("sort_window", sort_window),
+            ("figure_epochs", figure_epochs),
         ):
             if value is not None and value <= 0 and (name, value) != ("steps", 0):
                 raise ConfigError(f"{name} must be {'at least' if name == 'steps' else 'above'} 0, found {value}")
@@ -53,6 +57,7 @@ class Budget:
         self.clip_norm = clip_norm
         self.validate_every = validate_every
         self.checkpoint_seconds = checkpoint_seconds
+        self.figure_epochs = figure_epochs
         self.sort_window = sort_window
 
     @property

@@ -28,6 +28,13 @@ class FeatureReader(Protocol):
         """Row numbers (B,) int64 -> (B, D) float32."""
 
 
+class MaskReader(Protocol):
+    """Anything that holds masks, such as `medvl.data.masks.MaskStore`."""
+
+    def read(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) int64 -> (B, K, S, S) bool, in the geometry of the radiographs."""
+
+
 class LabelReader(Protocol):
     """Anything that holds labels, such as `medvl.data.label_columns.LabelColumns`."""
 
@@ -73,9 +80,10 @@ class CaseArrays:
         tokens: texts by row number, or None.
         labels: labels by row number, or None.
         features: pooled image features, in place of radiographs, or None.
-        image_rows: (rows of the table,) int64, where `images` and `features` hold what a row shows: several questions
-            share a radiograph. None where they hold one for each row.
+        image_rows: (rows of the table,) int64, where `images`, `features` and `masks` hold what a row shows: several
+            questions share a radiograph. None where they hold one for each row.
         answers: (rows of the table,) int64 classes of the answers by row number, or None.
+        masks: masks of K findings, or None; a view named `image` carries them along.
     """
 
     rows: np.ndarray
@@ -85,10 +93,11 @@ class CaseArrays:
     features: FeatureReader | None = None
     image_rows: np.ndarray | None = None
     answers: np.ndarray | None = None
+    masks: MaskReader | None = None
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def shown(self, rows: np.ndarray) -> np.ndarray:
-        """Row numbers (B,) -> (B,) int64, by which `images` and `features` are asked."""
+        """Row numbers (B,) -> (B,) int64, by which `images`, `features` and `masks` are asked."""
         return rows if self.image_rows is None else self.image_rows[rows]

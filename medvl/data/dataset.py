@@ -45,6 +45,7 @@ class Dataset(ABC):
             model that reads one of them reads the answers (`medvl.data.lints.mined_labels`). Empty where people
             labelled the images.
         asks: the table has `questions`, so that `text: question` can make each of them a case.
+        masks: names that `read_mask` knows, in order; empty where the dataset has no masks.
         split_by: what the dataset's own split divides. By `patient`, one on two sides is an error; a split that divides
             images or questions may share patients, and each run says so.
         fake: `module:function` that writes a miniature in the official layout, or None:
@@ -59,6 +60,7 @@ class Dataset(ABC):
     expectations: Mapping[str, Mapping[str, int]] = MappingProxyType({})
     labels_from: tuple[str, ...] = ()
     asks: bool = False
+    masks: tuple[str, ...] = ()
     split_by: SplitBy = "patient"
     fake: str | None = None
     smoke: Mapping[str, Any] = MappingProxyType({})
@@ -115,12 +117,18 @@ class Dataset(ABC):
         return []
 
     def read_mask(self, reference: str, label: str) -> np.ndarray:
-        """Where a finding stands: bool (H, W) of the image as distributed; all False where it is absent.
+        """Where a finding, one of `masks`, stands: bool (H, W) of the image as distributed; False where it is absent.
+
+        Several threads may call at once.
 
         Raises:
-            DataError: no such image or label, or a dataset without masks.
+            DataError: no such image or label, a mask that is not known, or a dataset without masks.
         """
         raise DataError(f"{type(self).__name__}: has no masks. do: choose a dataset with masks, or its boxes")
+
+    def read_masks(self, references: list[str], label: str) -> list[np.ndarray]:
+        """`read_mask` of several images; override where a batch is cheaper."""
+        return [self.read_mask(reference, label) for reference in references]
 
     def sources(self) -> list[Source]:
         """The files and folders that the dataset is read from, for `medvl data doctor`; none where it needs none."""
@@ -135,6 +143,10 @@ class Dataset(ABC):
 
         Override where labels or texts can change and the images stay: they need not be decoded again.
         """
+        return self.fingerprint()
+
+    def mask_fingerprint(self) -> str:
+        """A short hash that changes whenever the masks could have changed; the mask store is named by it."""
         return self.fingerprint()
 
     def table_fingerprint(self) -> str:

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from medvl.data.cases import CaseArrays, ImageReader, TokenArrays
 from medvl.data.length_order import LengthOrder
+from medvl.data.masks import MASKED
 from medvl.data.order import EpochOrder
 from medvl.data.prefetch import prefetch
 from medvl.data.random import SampleRandom
@@ -32,7 +33,7 @@ class _Packet:
     """What the thread prepares of a batch, all on the host.
 
     `images` are radiographs in ascending order of their rows, and `order` says which of them each case sees; or they
-    are None, and `order` says where the cases' radiographs are on the device.
+    are None, and `order` says where the cases' radiographs are on the device. `masks` are in the order of the cases.
     """
 
     host: dict[str, Tensor]
@@ -40,6 +41,7 @@ class _Packet:
     images: Tensor | None
     order: Tensor | None
     parameters: dict[str, dict[str, Tensor]]
+    masks: Tensor | None
 
 
 class Feeder:
@@ -52,6 +54,7 @@ class Feeder:
     - `text.ids` (B, T) int64 and `text.mask` (B, T) bool, where the cases have texts;
     - `labels` (B, K) float32, where they have labels;
     - `answers` (B,) int64, where they are questions;
+    - `mask` (B, K, size, size) bool, where they have masks: as the view `image` shows them;
     - `image.pooled` (B, D) float32, where they have features;
     - `rows` and `positions` (B,) int64, which stay on the CPU: they are for book-keeping, and reading them back
       from a device would stall it.
@@ -186,6 +189,7 @@ class Feeder:
                 images=images,
                 order=order,
                 parameters={name: self._draw(view, name, epoch, rows) for name, view in views.items()},
+                masks=self._masks(rows) if MASKED in views else None,
             )
 
     def _fields(self, rows: np.ndarray) -> dict[str, np.ndarray]:
@@ -199,6 +203,9 @@ class Feeder:
         if self.cases.answers is not None:
             fields["answers"] = self.cases.answers[rows]
         return fields
+
+    def _masks(self, rows: np.ndarray) -> Tensor | None:
+        return None if self.cases.masks is None else self._pinned(self.cases.masks.read(self.cases.shown(rows)))
 
     def _draw(self, view: View, name: str, epoch: int, rows: np.ndarray) -> dict[str, Tensor]:
         drawn = view.draw(SampleRandom(self.seed, epoch, rows, stream=name))
@@ -227,6 +234,8 @@ class Feeder:
             for name, view in views.items():
                 parameters = {key: self._moved(values) for key, values in packet.parameters[name].items()}
                 batch |= view.fields(name, images, parameters)
+                if name == MASKED and packet.masks is not None:
+                    batch["mask"] = view.masks(self._moved(packet.masks), parameters)
         return batch
 
     def _moved(self, tensor: Tensor) -> Tensor:

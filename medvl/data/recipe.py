@@ -14,6 +14,7 @@ from torch import Tensor
 from medvl.data import warp, warp_cpu
 from medvl.data.geometry import Geometry, draw_geometry
 from medvl.data.intensity import Intensity
+from medvl.data.mask_warp import nearest
 from medvl.data.random import SampleRandom
 from medvl.data.view import View
 from medvl.data.warp import Interpolation
@@ -41,6 +42,8 @@ class Recipe(View):
     Raises:
         ConfigError: every value that is out of its range.
     """
+
+    carries_masks = True
 
     def __init__(
         self, *, size: int, working: int | None = None, geometry: Sequence[Geometry] = (),
@@ -100,6 +103,13 @@ class Recipe(View):
         still = copy(self)
         still.geometry, still.intensity, still.flip = (), (), 0.0
         return still
+
+    def masks(self, masks: Tensor, parameters: dict[str, Tensor]) -> Tensor:
+        """(B, K, S, S) bool and what `draw` gave -> (B, K, size, size) bool: the nearest pixel of the store."""
+        if self.geometry:
+            return nearest(masks, parameters["matrix"], self.working, self.size, window=parameters.get("window"))
+        centre = torch.tensor([[1.0, 0.0, self._corner], [0.0, 1.0, self._corner]], device=masks.device)
+        return nearest(masks, centre.expand(len(masks), 2, 3), self.shown, self.size)
 
     @property
     def window(self) -> tuple[float, float, float, float]:

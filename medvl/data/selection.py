@@ -38,6 +38,8 @@ class Selection:
         labels: a label policy (`medvl.data.label_policy`), or a mapping with `policy` (a name, or a mapping that gives
             each label one of its own), `names` (which labels, in what order; where left out those that the policy
             speaks of, or all) and `blank` (`zero` or `ignore`).
+        mask: findings whose masks travel with the image, in order, where the objective reads masks; all that the
+            dataset has where None.
         only: the cohort, in all splits: `{view: [AP, PA]}` keeps images of these views, `{text: present}` cases whose
             text is not blank.
         fraction: share of the split to learn from, in (0, 1]. Smaller ones are nested in larger ones of the same seed.
@@ -74,6 +76,7 @@ class Selection:
         split: Split = "train",
         text: str | dict[str, tuple[str, ...]] | None = None,
         labels: Policy | dict[str, Any] = "positive_vs_rest",
+        mask: str | tuple[str, ...] | None = None,
         only: dict[str, str | tuple[str, ...]] | None = None,
         fraction: float = 1.0,
         fraction_by: By = "patient",
@@ -90,6 +93,7 @@ class Selection:
         self.splits, self.expect = splits, expect or {}
         self.accept = tuple(accept)
         self.least_answers = least_answers
+        self.mask: tuple[str, ...] | None = (mask,) if isinstance(mask, str) else mask
         chosen = (only or {}).get("view", ())
         self.views: tuple[str, ...] = (chosen,) if isinstance(chosen, str) else tuple(chosen)
         self.with_text = "text" in (only or {})
@@ -126,6 +130,19 @@ class Selection:
             raise ConfigError(problems)
         return names
 
+    def chosen_masks(self, known: Sequence[str]) -> tuple[str, ...]:
+        """The findings whose masks are taken of a dataset's `known` ones, in order.
+
+        Raises:
+            ConfigError: one that the dataset does not have.
+        """
+        names = tuple(known) if self.mask is None else self.mask
+        problems = [unknown("mask", name, known) for name in names if name not in known]
+        problems += [f"mask: '{name}' is named twice" for name in sorted({n for n in names if names.count(n) > 1})]
+        if problems:
+            raise ConfigError(problems)
+        return names
+
     def expected(self, presets: Mapping[str, Mapping[str, int]]) -> Mapping[str, int]:
         """Numbers of cases by split, as `expect` says or as the preset of that name does.
 
@@ -150,7 +167,11 @@ class Selection:
         problems = [unknown("text section", section, known, of=name) for section in asked if section not in known]
         if self.asks and not dataset.asks:
             problems.append(f"'{name}' has no questions. do: choose another text ({', '.join(known) or 'it has none'})")
-        for check in (partial(self.chosen_labels, dataset.labels), partial(self.expected, dataset.expectations)):
+        for check in (
+            partial(self.chosen_labels, dataset.labels),
+            partial(self.chosen_masks, dataset.masks),
+            partial(self.expected, dataset.expectations),
+        ):
             try:
                 check()
             except ConfigError as error:

@@ -24,11 +24,13 @@ class View(nn.Module, ABC):
         size: side in pixels of what comes out.
         source: side in pixels that the decoded-image store must hold.
         flip: probability that left and right change places; text that says left or right then lies.
+        carries_masks: `masks` is there.
     """
 
     size: int
     source: int
     flip: float = 0.0
+    carries_masks: bool = False
 
     @abstractmethod
     def draw(self, random: SampleRandom) -> dict[str, np.ndarray]:
@@ -41,6 +43,10 @@ class View(nn.Module, ABC):
     @abstractmethod
     def fixed(self) -> View:
         """The same recipe without randomness, for validation, test and prediction; itself where it has none."""
+
+    def masks(self, masks: torch.Tensor, parameters: dict[str, torch.Tensor]) -> torch.Tensor:
+        """(B, K, source, source) bool -> (B, K, size, size) bool: what stands where, in what `forward` gives."""
+        raise NotImplementedError
 
     @property
     def window(self) -> tuple[float, float, float, float] | None:

@@ -52,6 +52,7 @@ class SiimAcr(ImageFiles):
     """
 
     labels = (PNEUMOTHORAX,)
+    masks = (PNEUMOTHORAX,)
     fake = "medvl.datasets.fakes.siim_acr:write"
 
     def __init__(

@@ -32,8 +32,9 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     if problems:
         raise ConfigError([f"{stage.data.place}: {problem}" for problem in problems])
     labels = stage.selection.chosen_labels(dataset.labels)
+    masks = stage.selection.chosen_masks(dataset.masks)
     answers = NOMINAL_ANSWERS if stage.selection.asks else ()
-    return DataSpec(labels=tuple(labels), answers=answers, sections=tuple(dataset.sections))
+    return DataSpec(labels=tuple(labels), answers=answers, masks=masks, sections=tuple(dataset.sections))
 
 
 def build_views(stage: Stage) -> dict[str, View]:

@@ -11,6 +11,7 @@ from medvl.config.experiment import Experiment, Stage
 from medvl.contract import CAPABILITIES, TEXT_IDS, DataSpec, slot_of, slots_of
 from medvl.data.dataset import Dataset
 from medvl.data.lints.suite import before_reading
+from medvl.data.masks import MASKED
 from medvl.data.view import View
 from medvl.engine.asked import cautions, takes_pairs
 from medvl.engine.assemble import (
@@ -86,6 +87,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         model = build_model(stage, size, Corpus(), only=("image", "text"))
         _check_fusion(stage, model)
         add_fusion(stage, model)
+        _check_objective(stage, model)
         objective = build_objective(stage, model, data)
     if stage.budget.trains and not objective.trains:
         raise ConfigError(
@@ -97,6 +99,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
     _check_answers(stage, data, objective)
+    _check_masks(stage, data, objective, views)
     evaluators = build_evaluators(stage, data, tokenizer_of(model))
     check_evaluators(stage, data, objective, evaluators)
     told = [caution for evaluator in evaluators for caution in cautions(evaluator, objective, model)]
@@ -124,7 +127,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         stage=stage, slots=used, views=wanted_views, reads_text=reads_text,
         judges_text=any("text" in evaluator.reads for evaluator in evaluators), reads_labels=reads_labels or measured,
         reads_answers=any("answers" in reads for reads in (objective.reads, *(each.reads for each in evaluators))),
-        keeps_features=kept, size=size,
+        reads_masks="mask" in objective.reads, keeps_features=kept, size=size,
         source=max((views[name].source for name in wanted_views), default=0), features=model.features(),
         exports={name: shapes_of(module) for name, module in objective.exports(model).items()},
         objective=shapes_of(objective),
@@ -148,6 +151,13 @@ def _check_fusion(stage: Stage, model: Model) -> None:
                 f"{' and '.join(there) or 'nothing'} alone"
             )
     _check_requires(stage, model, getattr(fusion, "requires", {}), who)
+
+
+def _check_objective(stage: Stage, model: Model) -> None:
+    """What the objective's class says of the encoders, before it is built on them."""
+    component = stage.objective
+    who = f"{component.place}: objective '{component.name}'"
+    _check_requires(stage, model, getattr(component.entry.load(), "requires", {}), who)
 
 
 def _check_requires(stage: Stage, model: Model, requires: dict[str, tuple[str, ...]], who: str) -> None:
@@ -218,6 +228,22 @@ def _check_fields(
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
         raise ConfigError(problems)
+
+
+def _check_masks(stage: Stage, data: DataSpec, objective: Objective, views: dict[str, View]) -> None:
+    if "mask" not in objective.reads:
+        return
+    who = f"objective '{stage.objective.name}' reads masks"
+    if not data.masks:
+        raise ConfigError(
+            f"{stage.data.place}: {who}, and the data gives none. do: choose a dataset with masks, such as "
+            "siim_acr or phantom"
+        )
+    if MASKED in views and not views[MASKED].carries_masks:
+        raise ConfigError(
+            f"{stage.views[MASKED].place}: {who}, and view '{stage.views[MASKED].name}' does not carry them along. "
+            "do: choose another view, e.g. {name: cxr_finetune, crop: 1.0}"
+        )
 
 
 def _check_answers(stage: Stage, data: DataSpec, objective: Objective) -> None:

@@ -10,6 +10,7 @@ from torch import nn
 from medvl.config.component import Component
 from medvl.config.experiment import Stage
 from medvl.engine.plan import Plan
+from medvl.engine.start import may_lack
 from medvl.errors import ConfigError, nearest
 from medvl.models.base import Model
 from medvl.objectives.base import Objective
@@ -43,7 +44,10 @@ def check_slot_starts(
                 f"{component.place}.init: stage '{parent}' does not export '{export}'.{nearest(export, exports)} "
                 f"it exports: {', '.join(exports)}"
             )
-        differing = _first_difference(exports[export], shapes_of(getattr(model, slot)))
+        module = getattr(model, slot)
+        new = may_lack(module) - exports[export].keys()
+        wanted = {name: shape for name, shape in shapes_of(module).items() if name not in new}
+        differing = _first_difference(exports[export], wanted)
         if differing:
             raise ConfigError(
                 f"{component.place}.init: the weights of '{component.init}' do not fit this {slot}: {differing}. "

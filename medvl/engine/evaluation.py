@@ -9,8 +9,10 @@ from medvl.engine.asked import cautions, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
 from medvl.engine.outcome import result_table
+from medvl.engine.overlays import draw_overlays
 from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
+from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
@@ -39,14 +41,17 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     trainable.eval()
     evaluators = build_evaluators(context.stage, data.spec, tokenizer_of(trainable.model))
     cases: dict[str, Cases] = {}
-    for split in dict.fromkeys(evaluator.split for evaluator in evaluators):
-        asking = [evaluator for evaluator in evaluators if evaluator.split == split]
+    tuned = [evaluator for evaluator in evaluators if evaluator.tunes]
+    for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
+        asking = [one for one in evaluators if one.split == split or (split == "val" and one.tunes)]
         cases[split] = _predicted(context, trainable, data, split, asking)
     given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
         write_predictions(context.folder / names.predictions_file(split), predicted, data.table, data.spec.labels)
+    for evaluator in tuned:
+        evaluator.tune(cases["val"])
     results = [evaluator.evaluate(own) for evaluator, own in zip(evaluators, given, strict=True)]
     for evaluator, result in zip(evaluators, results, strict=True):
         result.notes += cautions(evaluator, trainable.objective, trainable.model)
@@ -60,6 +65,11 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for place, (stem, evaluator, result) in enumerate(zip(stems, evaluators, results, strict=True)):
         write_draws(context.folder / names.draws_file(stem), place, evaluator, result, keys[evaluator.split])
     _write_listings(context, evaluators, given)
+    if context.pictures and trainable.objective.segments:
+        for split, predicted in cases.items():
+            draw_overlays(context, trainable, data, predicted, split)
+    if context.pictures and trainable.objective.reconstructs:
+        draw_reconstructions(context, trainable, data)
     if results:
         write_results(context.folder, titles, evaluators, results)
     return tables

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from medvl.config.experiment import Experiment, Stage
 
 # these change how a stage is run, not what comes out
-WITHOUT_EFFECT = {"budget": ("checkpoint_seconds",), "data": ("expect", "accept")}
+WITHOUT_EFFECT = {"budget": ("checkpoint_seconds", "figure_epochs"), "data": ("expect", "accept")}
 
 
 def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping[str, str], precision: str) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 import torch
 
 from medvl.contract import DataSpec
+from medvl.data.masks import MASKED
 from medvl.data.view import View
 from medvl.models.base import Batch
 
@@ -18,7 +19,7 @@ def made_up_batch(
 
     Args:
         views: by name, those that the objective reads.
-        data: says how many labels there are, 0 or 1 each, and answers.
+        data: says how many labels there are, 0 or 1 each, answers and masks.
         cases: B.
         tokens: T of `text.ids` (B, T), none of them padding.
         device: `meta` for shapes alone.
@@ -30,5 +31,8 @@ def made_up_batch(
     batch["labels"] = torch.randint(2, (cases, len(data.labels)), device=device).float()
     if data.answers:
         batch["answers"] = torch.randint(len(data.answers), (cases,), device=device)
+    if MASKED in sides:
+        side = sides[MASKED]
+        batch["mask"] = torch.rand(cases, len(data.masks), side, side, device=device) < 0.5
     batch["rows"] = torch.arange(cases, device=device)
     return batch

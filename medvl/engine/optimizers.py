@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from torch import nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from medvl.config.schema import Slot
 from medvl.engine.schedules import Schedule
+from medvl.errors import ConfigError
+
+Blocks = Sequence[Iterable[nn.Parameter]]  # parameters of an encoder from its input to its output
 
 
 @dataclass
@@ -43,6 +46,25 @@ class Optimization:
             rates = {key: group[key] * factor for key in ("lr", "initial_lr")}
             self.optimizer.add_param_group(group | {"params": moved} | rates)
 
+    def decay_layers(self, blocks: Blocks, decay: float) -> Self:
+        """Give a block `decay` times the rate of the one behind it, the last `decay` times what stands behind them all.
+
+        So BEiT and MAE fine-tune vision transformers (Bao 2022; He 2022, appendix A.1).
+
+        Args:
+            blocks: from the input to the output, the stem being the first.
+            decay: factor from block to block, above 0.
+
+        Raises:
+            ConfigError: `decay` is not above 0.
+        """
+        if decay <= 0:
+            raise ConfigError(f"layer_decay must be above 0, not {decay:g}")
+        if decay != 1:
+            for depth, block in enumerate(blocks):
+                self.scale_rate(block, decay ** (len(blocks) - depth))
+        return self
+
     def set_step(self, step: int) -> float:
         """Set the learning rates of step number `step` (the first is 0); returns the first group's, for a log."""
         factor = self.schedule(step)
@@ -53,77 +75,95 @@ class Optimization:
 
 def adamw(
     parameters: Iterable[nn.Parameter],
+    blocks: Blocks = (),
     *,
     lr: float,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.01,
     decay_norms: bool = True,
+    layer_decay: float = 1.0,
     schedule: Annotated[Schedule, Slot("schedule")] = "constant",  # type: ignore[assignment]  # replaced by the built one
 ) -> Optimization:
     """AdamW: Adam with decoupled weight decay (Loshchilov 2019).
 
     Args:
         parameters: those that require no gradient are left out.
+        blocks: of the image encoder, for `layer_decay`.
         lr: learning rate, which the schedule's factor multiplies.
         betas: decay rates of the two moments.
         eps: added to the denominator.
         weight_decay: times the learning rate, per step.
         decay_norms: also decay biases and the scales of norms (every tensor with at most one axis).
+        layer_decay: see `Optimization.decay_layers`; 1 for one rate throughout.
         schedule: of the learning rate.
     """
     groups = _groups(parameters, weight_decay, decay_norms)
-    return Optimization(AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(groups)), schedule)
+    return Optimization(AdamW(groups, lr=lr, betas=betas, eps=eps, fused=_fused(groups)), schedule).decay_layers(
+        blocks, layer_decay
+    )
 
 
 def adam(
     parameters: Iterable[nn.Parameter],
+    blocks: Blocks = (),
     *,
     lr: float,
     betas: tuple[float, float] = (0.9, 0.999),
     eps: float = 1e-8,
     weight_decay: float = 0.0,
     decay_norms: bool = True,
+    layer_decay: float = 1.0,
     schedule: Annotated[Schedule, Slot("schedule")] = "constant",  # type: ignore[assignment]  # replaced by the built one
 ) -> Optimization:
     """Adam (Kingma 2015); weight decay is L2: it is added to the gradient.
 
     Args:
         parameters: those that require no gradient are left out.
+        blocks: of the image encoder, for `layer_decay`.
         lr: learning rate, which the schedule's factor multiplies.
         betas: decay rates of the two moments.
         eps: added to the denominator.
         weight_decay: times the parameter, added to the gradient.
         decay_norms: also decay biases and the scales of norms (every tensor with at most one axis).
+        layer_decay: see `Optimization.decay_layers`; 1 for one rate throughout.
         schedule: of the learning rate.
     """
     groups = _groups(parameters, weight_decay, decay_norms)
-    return Optimization(Adam(groups, lr=lr, betas=betas, eps=eps, fused=_fused(groups)), schedule)
+    return Optimization(Adam(groups, lr=lr, betas=betas, eps=eps, fused=_fused(groups)), schedule).decay_layers(
+        blocks, layer_decay
+    )
 
 
 def sgd(
     parameters: Iterable[nn.Parameter],
+    blocks: Blocks = (),
     *,
     lr: float,
     momentum: float = 0.9,
     nesterov: bool = False,
     weight_decay: float = 0.0,
     decay_norms: bool = True,
+    layer_decay: float = 1.0,
     schedule: Annotated[Schedule, Slot("schedule")] = "constant",  # type: ignore[assignment]  # replaced by the built one
 ) -> Optimization:
     """Stochastic gradient descent with momentum; weight decay is L2: it is added to the gradient.
 
     Args:
         parameters: those that require no gradient are left out.
+        blocks: of the image encoder, for `layer_decay`.
         lr: learning rate, which the schedule's factor multiplies.
         momentum: share of the last step's direction that stays; 0 for none.
         nesterov: look ahead by the momentum; needs a momentum above 0.
         weight_decay: times the parameter, added to the gradient.
         decay_norms: also decay biases and the scales of norms (every tensor with at most one axis).
+        layer_decay: see `Optimization.decay_layers`; 1 for one rate throughout.
         schedule: of the learning rate.
     """
     groups = _groups(parameters, weight_decay, decay_norms)
-    return Optimization(SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(groups)), schedule)
+    return Optimization(
+        SGD(groups, lr=lr, momentum=momentum, nesterov=nesterov, fused=_fused(groups)), schedule
+    ).decay_layers(blocks, layer_decay)
 
 
 def _groups(parameters: Iterable[nn.Parameter], weight_decay: float, decay_norms: bool) -> list[dict[str, Any]]:

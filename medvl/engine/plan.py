@@ -19,6 +19,7 @@ class Plan:
         views: views that the objective wants.
         reads_text: whether the model reads texts; judges_text: whether an evaluator does.
         reads_labels, reads_answers: whether labels are read, and answers, by the objective or by an evaluator.
+        reads_masks: whether the objective reads masks.
         keeps_features: pooled features of the images are computed once and fed in place of the images.
         size: side in pixels of the views; source: side that the image store must hold.
         exports: export name -> {tensor name: shape}; objective: the same of the objective's own tensors.
@@ -35,6 +36,7 @@ class Plan:
     judges_text: bool
     reads_labels: bool
     reads_answers: bool
+    reads_masks: bool
     keeps_features: bool
     size: int
     source: int

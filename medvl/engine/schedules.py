@@ -111,6 +111,40 @@ def cosine(
     return _by(by, horizon, _join(horizon, warmup, start_factor, decay, inclusive_warmup))
 
 
+def poly(
+    horizon: Horizon,
+    *,
+    warmup_steps: int = 0,
+    warmup_epochs: float = 0.0,
+    start_factor: float = 0.0,
+    end_factor: float = 0.0,
+    power: float = 0.9,
+    by: By = "step",
+) -> Schedule:
+    """A warm-up, then a power of the share of the stage that is left (DeepLab, Chen 2017, arXiv:1606.00915).
+
+    Args:
+        horizon: the length of the stage.
+        warmup_steps: length of a straight rise to the full rate; 0 for none.
+        warmup_epochs: the same in epochs; give one of the two.
+        start_factor: factor at step 0, where the warm-up starts.
+        end_factor: factor at the end of the stage and beyond.
+        power: 1 is a straight line; above 0.
+        by: `epoch` keeps one factor through each epoch, that of its first step.
+
+    Raises:
+        ConfigError: the warm-up is given twice, or is longer than the stage; `power` is not positive.
+    """
+    if power <= 0:
+        raise ConfigError(f"power must be above 0, not {power}")
+
+    def decay(progress: float) -> float:
+        return end_factor + (1 - end_factor) * max(0.0, 1 - progress) ** power
+
+    warmup = _warmup(horizon, warmup_steps, warmup_epochs)
+    return _by(by, horizon, _join(horizon, warmup, start_factor, decay))
+
+
 def milestones(
     horizon: Horizon, *, at: tuple[float, ...], gamma: float = 0.1, unit: Literal["step", "epoch"] = "epoch"
 ) -> Schedule:

@@ -23,6 +23,8 @@ from medvl.data.label_columns import LabelColumns, labels_of
 from medvl.data.lints.finding import Finding
 from medvl.data.lints.same_image import stored_contents
 from medvl.data.lints.suite import after_reading, of_splits
+from medvl.data.mask_build import build_masks
+from medvl.data.masks import MaskStore
 from medvl.data.patients import codes_of
 from medvl.data.question_table import ANSWER, ROW, open_questions, told_of
 from medvl.data.selection import Split
@@ -52,6 +54,7 @@ class StageData:
         image_rows: (N,) int64, each question's row of the study table; None where rows are images.
         answers: (N,) int64, the class of each question's answer; None where the stage reads none.
         labels: labels by row, or None.
+        masks: masks by row, of the store's squares, or None.
         texts: a text of each row, or None.
         sides: (N,) int8, each row's place in `SPLITS`, -1 outside the cohort.
         train: row numbers of the cases to learn from, whatever split they are of.
@@ -70,6 +73,7 @@ class StageData:
     image_rows: np.ndarray | None
     answers: np.ndarray | None
     labels: LabelColumns | None
+    masks: MaskStore | None
     texts: Texts | None
     sides: np.ndarray
     train: np.ndarray
@@ -102,8 +106,9 @@ class StageData:
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""
         return CaseArrays(
-            rows, self.store, self.tokens, self.labels, self.features, image_rows=self.image_rows, answers=self.answers
-        )
+            rows, self.store, self.tokens, self.labels, self.features, image_rows=self.image_rows,
+            answers=self.answers, masks=self.masks,
+        )  # fmt: skip
 
     def shown(self, rows: np.ndarray) -> np.ndarray:
         """(n,) int64: by which the store and features are asked for what these rows show."""
@@ -135,6 +140,7 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     image_rows = np.asarray(table.column(ROW)) if selection.asks else None
     sides = splits_of(table, selection, shared, split_by=dataset.split_by, presets=dataset.expectations)
     store = _store(context, dataset, studies) if plan.views else None
+    masks = _masks(context, dataset, studies, store, spec.masks) if plan.reads_masks and store is not None else None
     good = None if store is None else store.good if image_rows is None else store.good[image_rows]
     rows = partial(rows_of, table, selection=selection, seed=seed, good=good, splits=sides)
     train = rows(selection.split)
@@ -153,15 +159,16 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         positives, negatives = labels.count(train)
         spec = replace(spec, positives=positives, negatives=negatives)
     spec = replace(spec, cases=len(train))
-    notes, answers = _notes(store, texts, train), None
+    notes, answers = _notes(store, texts, train) + ([] if masks is None else masks.notes()), None
     if plan.reads_answers:
         learned_from = np.flatnonzero(sides == SPLITS.index(selection.split))
         classes = _answer_classes(context, table, learned_from)
         answers, spec = classes.number(table.column(ANSWER)), replace(spec, answers=classes.names)
         notes += _answer_notes(classes, answers[train])
     return StageData(
-        table, store, image_rows, answers, labels, texts, sides, train, splits, selection.split, spec, notes, findings
-    )
+        table, store, image_rows, answers, labels, masks, texts, sides, train, splits, selection.split, spec, notes,
+        findings,
+    )  # fmt: skip
 
 
 def _of_images(sides: np.ndarray, image_rows: np.ndarray | None, images: int) -> np.ndarray:
@@ -211,7 +218,10 @@ def evaluated_splits(plan: Plan) -> list[Split]:
 
 def _needed(plan: Plan) -> set[str]:
     """The splits that a stage cannot do without: to validate is none of them where no metric selects the weights."""
-    return {evaluator.split for evaluator in plan.evaluators} | ({"val"} if plan.stage.stop is not None else set())
+    needed = {evaluator.split for evaluator in plan.evaluators}
+    if plan.stage.stop is not None or any(evaluator.tunes for evaluator in plan.evaluators):
+        needed.add("val")
+    return needed
 
 
 def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageStore:
@@ -220,6 +230,16 @@ def _store(context: StageContext, dataset: Dataset, table: pa.Table) -> ImageSto
         return build_store(
             dataset, table.column(IMAGE), side=context.plan.source, fit=selection.fit, decode=selection.decode,
             folder=cache_folder("images"), max_bad=selection.max_bad, progress=tell,
+        )  # fmt: skip
+
+
+def _masks(
+    context: StageContext, dataset: Dataset, table: pa.Table, store: ImageStore, names: tuple[str, ...]
+) -> MaskStore:
+    with telling(context, "reading masks", table.num_rows, "image") as tell:
+        return build_masks(
+            dataset, table.column(IMAGE), names, side=store.side, fit=context.stage.selection.fit, good=store.good,
+            folder=cache_folder("masks"), progress=tell,
         )  # fmt: skip
 
 

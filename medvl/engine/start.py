@@ -11,7 +11,7 @@ from torch import nn
 from medvl.config.experiment import Stage
 from medvl.data.texts import RowTexts
 from medvl.engine.plan import Plan
-from medvl.models.base import Model, TextEncoder
+from medvl.models.base import ImageEncoder, Model, TextEncoder
 from medvl.models.tokenizer import Corpus
 from medvl.models.weights import Coverage, load_weights, read_weights, save_weights, take_prefix
 from medvl.objectives.base import Objective
@@ -63,11 +63,16 @@ def load_start(model: Model, plan: Plan, parents: Mapping[str, Path]) -> list[Co
         parent, _, export = init.partition(".")
         if parent in parents:
             state = read_weights(parents[parent] / EXPORTS / f"{export}.safetensors")
-            coverages.append(load_weights(module, state, source=init, expected=1.0))
+            coverages.append(load_weights(module, state, source=init, expected=1.0, may_lack=may_lack(module)))
         else:
             state = take_prefix(read_weights(Path(init)), module, source=init)
-            coverages.append(load_weights(module, state, source=init))
+            coverages.append(load_weights(module, state, source=init, may_lack=may_lack(module)))
     return coverages
+
+
+def may_lack(module: nn.Module) -> frozenset[str]:
+    """Names of a slot's tensors that its start may lack."""
+    return module.may_lack if isinstance(module, ImageEncoder) else frozenset()
 
 
 def load_objective(objective: Objective, plan: Plan, parents: Mapping[str, Path]) -> list[Coverage]:

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 LOG_EVERY = 20  # steps between readings from the device
 
 Validate = Callable[[], dict[str, float]]
+Draw = Callable[[int], None]
 
 
 class Reporter(Protocol):
@@ -70,19 +71,21 @@ class Trainer:
         validate: gives the validation metrics `val/...`, or None where there is nothing to validate.
         reporter: log and progress.
         folder: where checkpoints go.
+        draw: draws a picture of what is learned, told the step; None where there is nothing to draw.
     """
 
     def __init__(
         self, fabric: Fabric, trainable: Any, optimizer: Any, optimization: Optimization, budget: Budget,
         stop: Stop | None, total_steps: int, steps_per_epoch: int, validate: Validate | None, reporter: Reporter,
-        folder: Path,
+        folder: Path, draw: Draw | None = None,
     ) -> None:  # fmt: skip
         self.fabric, self.trainable, self.optimizer, self.optimization = fabric, trainable, optimizer, optimization
         self.raw: Trainable = trainable.module
         self.budget, self.stop = budget, stop
         self.total_steps, self.steps_per_epoch = total_steps, steps_per_epoch
         self.validate_every = budget.validate_every or steps_per_epoch
-        self.validate, self.reporter, self.folder = validate, reporter, folder
+        self.validate, self.reporter, self.folder, self.draw = validate, reporter, folder, draw
+        self.draw_every = 0 if budget.figure_epochs is None else max(1, round(budget.figure_epochs * steps_per_epoch))
         self.rate = 0.0
         self.progress = Progress()
         self._sums: dict[str, Tensor] = {}
@@ -106,6 +109,8 @@ class Trainer:
                 self._log()
             if due and self.validate is not None:
                 self._validate()
+            if self.draw_every and step % self.draw_every == 0 and step < self.total_steps:
+                self._draw()
             self.progress.finished = self.progress.finished or step >= self.total_steps
             asked, late = self._agree(guard.asked, time.monotonic() - saved_at > self.budget.checkpoint_seconds)
             if asked or late or self.progress.finished or (due and self.validate is not None):
@@ -184,6 +189,12 @@ class Trainer:
         since = self.progress.step - (self.progress.best_step or 0)
         if self.stop.patience_steps is not None and since >= self.stop.patience_steps:
             self.progress.finished = True
+
+    def _draw(self) -> None:
+        if self.draw is not None:
+            self.trainable.eval()
+            self.draw(self.progress.step)
+            self.trainable.train()
 
     @property
     def epoch(self) -> float:

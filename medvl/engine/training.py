@@ -16,11 +16,12 @@ from medvl.engine.context import StageContext
 from medvl.engine.journal import Journal
 from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
+from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.record import StageRecord
 from medvl.engine.schedules import Horizon
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
-from medvl.engine.trainer import Trainer, Validate
+from medvl.engine.trainer import Draw, Trainer, Validate
 from medvl.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -63,7 +64,7 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
             record.manifest.note(note)
         trainer = Trainer(
             context.fabric, wrapped, optimizer, optimization, budget, context.stage.stop, total, feeder.steps_per_epoch,
-            _validator(context, trainable, data), journal, context.folder,
+            _validator(context, trainable, data), journal, context.folder, _drawer(context, trainable, data),
         )  # fmt: skip
         if state is not None:
             trainer.load(state)
@@ -80,7 +81,11 @@ def _optimization(context: StageContext, trainable: Trainable, total: int, feede
             "be trained. do: free a slot, or evaluate alone, budget: {steps: 0}"
         )
     assert context.stage.optim is not None  # a stage that trains has one
-    optimization = context.stage.optim.build(parameters=parameters, horizon=Horizon(total, feeder.steps_per_epoch))
+    image = trainable.model.image
+    optimization = context.stage.optim.build(
+        parameters=parameters, blocks=() if image is None else image.blocks(),
+        horizon=Horizon(total, feeder.steps_per_epoch),
+    )  # fmt: skip
     for slot, component in context.stage.slots.items():
         part = getattr(trainable.model, slot)  # None where nothing asks for the slot's features
         if component.lr_scale != 1 and part is not None:
@@ -118,6 +123,12 @@ def _validator(context: StageContext, trainable: Trainable, data: StageData) -> 
         return {f"val/{name}": value for name, value in metrics.items()}
 
     return validate
+
+
+def _drawer(context: StageContext, trainable: Trainable, data: StageData) -> Draw | None:
+    if not (context.pictures and context.leads and trainable.objective.reconstructs):
+        return None
+    return lambda step: draw_reconstructions(context, trainable, data, step)
 
 
 def _take_best(context: StageContext, trainable: Trainable, best_step: int | None) -> None:

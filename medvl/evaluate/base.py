@@ -71,6 +71,8 @@ class Evaluator(ABC):
         falls: metrics, or families of them (`brier` of `brier_macro` and `brier/Edema`), of which less is better.
         listing: what `listed` gives a list of, where it gives one; it becomes the file's name.
         split: whose cases it gets at the end of a stage.
+        tunes: it chooses something, such as thresholds, on the validation cases: `tune` is called before `evaluate` at
+            the end of a stage.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): replicates.
     """
 
@@ -81,10 +83,15 @@ class Evaluator(ABC):
     listing: ClassVar[str] = ""
     smoke: ClassVar[Mapping[str, Any]] = MappingProxyType({})
     split: str = "test"
+    tunes: bool = False
 
     @abstractmethod
     def metrics(self) -> tuple[str, ...]:
         """The flat names that `evaluate` gives, known before any data is read."""
+
+    def tune(self, cases: Cases) -> None:
+        """Choose on the validation cases what `evaluate` then keeps to."""
+        raise NotImplementedError
 
     @abstractmethod
     def evaluate(self, cases: Cases, intervals: bool = True) -> Result:

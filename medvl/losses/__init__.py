@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 _PUBLIC = {
     "BinaryCrossEntropy": "medvl.losses.bce",
     "CLIPLoss": "medvl.losses.clip",
+    "FocalDice": "medvl.losses.focal_dice",
     "InfoNCE": "medvl.losses.info_nce",
     "NTXent": "medvl.losses.nt_xent",
     "VICReg": "medvl.losses.vicreg",
@@ -22,6 +23,7 @@ _PUBLIC = {
 __all__ = [
     "BinaryCrossEntropy",
     "CLIPLoss",
+    "FocalDice",
     "InfoNCE",
     "NTXent",
     "VICReg",
@@ -37,6 +39,7 @@ if TYPE_CHECKING:
     from medvl.losses.bce import BinaryCrossEntropy
     from medvl.losses.chunked_contrast import check_chunk, chunked_clip, chunked_info_nce, chunked_nt_xent
     from medvl.losses.clip import CLIPLoss, clip_loss
+    from medvl.losses.focal_dice import FocalDice
     from medvl.losses.info_nce import InfoNCE, full_precision
     from medvl.losses.nt_xent import NTXent
     from medvl.losses.vicreg import VICReg

@@ -34,7 +34,9 @@ class ImageEncoder(nn.Module):
         tokens_width, pooled_width: D of `tokens` and of `pooled`.
         grid: (height, width) of the tokens, or None where they have none.
         tokens: number of tokens N.
-        capabilities: of `medvl.contract.CAPABILITIES`.
+        patch: side of a token's patch in pixels, where tokens are patches.
+        capabilities: of `medvl.contract.CAPABILITIES`; `masked_tokens` where `masked` is there.
+        may_lack: names of its tensors that start anew where earlier weights have none, e.g. of a new normalisation.
     """
 
     modality: ClassVar[str] = "image"
@@ -43,10 +45,28 @@ class ImageEncoder(nn.Module):
     pooled_width: int
     tokens: int
     grid: tuple[int, int] | None = None
+    patch: int | None = None
+    may_lack: frozenset[str] = frozenset()
 
     def forward(self, images: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
         """(B, 1, H, W) float -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed."""
         raise NotImplementedError
+
+    def masked(self, images: Tensor, keep: Tensor) -> Tensor:
+        """The tokens of the kept patches alone, which see no others.
+
+        Args:
+            images: (B, 1, H, W) float.
+            keep: (B, n) int64, numbers of the kept patches, row by row in the grid, each once, in any order.
+
+        Returns:
+            (B, P + n, D): class and register tokens, where there are such, then the patches in the order of `keep`.
+        """
+        raise NotImplementedError
+
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""
+        return [list(self.parameters())]
 
     def features(self) -> list[Feature]:
         """What this encoder gives."""
@@ -66,7 +86,8 @@ class TextEncoder(nn.Module):
         tokenizer: turns texts into ids.
         width: D of `tokens` and `pooled`.
         positions: longest sequence that the encoder takes.
-        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there; `attentions` where that is.
+        capabilities: `joint` where `embed`, `joint`, `joint_cache` and `pool` are there; `attentions` where that is;
+            `conditioned` where `conditioned` is.
     """
 
     modality: ClassVar[str] = "text"
@@ -100,6 +121,20 @@ class TextEncoder(nn.Module):
 
         Returns:
             (B, S, D), the last layer.
+        """
+        raise NotImplementedError
+
+    def conditioned(self, ids: Tensor, mask: Tensor, added: Tensor, *, padding: bool = False) -> Tensor:
+        """The transformer over words and vectors that are added to their embeddings, behind the normalisation.
+
+        Args:
+            ids: (B, T) int64.
+            mask: (B, T) bool, True on real tokens.
+            added: (B, T, D), 0 where nothing is to be added.
+            padding: compute padding too, which reads the real tokens and is read by none.
+
+        Returns:
+            (B, T, D), the last layer; without `padding`, 0 there.
         """
         raise NotImplementedError
 

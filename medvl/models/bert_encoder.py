@@ -105,9 +105,9 @@ class BertEncoder(TextEncoder):
         self.width = config.hidden_size
         self.positions = hugging_face.positions(self.transformer)
         self.pooling = pool
-        self.capabilities = frozenset(
-            {"joint", "attentions"} if hugging_face.takes_embeddings(self.transformer) else ()
-        )
+        joint = hugging_face.takes_embeddings(self.transformer)
+        able = {"joint": joint, "attentions": joint, "conditioned": packing.packs(self.transformer)}
+        self.capabilities = frozenset(name for name, there in able.items() if there)
         self._check(model or "a random BERT", attention)
         if attention == "flex":
             flex.enable(self.transformer)
@@ -144,6 +144,11 @@ class BertEncoder(TextEncoder):
             token_type_ids=segments,
             attention_mask=self._joint_mask(allow),
         ).last_hidden_state
+
+    def conditioned(self, ids: Tensor, mask: Tensor, added: Tensor, *, padding: bool = False) -> Tensor:
+        """Words and vectors from outside, see `TextEncoder.conditioned`: (B, T), (B, T, D) -> (B, T, D)."""
+        texts = packing.PaddedTexts(mask) if padding or ids.is_meta else packing.PackedTexts(mask)
+        return texts.unpack(packing.encode(self.transformer, ids, texts, added=added))
 
     def joint_cache(self, embeddings: Tensor, positions: Tensor, segments: Tensor, room: int) -> JointCache:
         """A joint sequence that grows, see `TextEncoder.joint_cache`: (B, P, D) and room for as many tokens."""

@@ -47,8 +47,8 @@ class PackedTexts:
         self._real = (torch.arange(longest, device=mask.device) < counts[:, None])[:, None, None]  # (B, 1, 1, longest)
 
     def pack(self, padded: Tensor) -> Tensor:
-        """(B, T) -> (M,)."""
-        return padded.flatten()[self.places]
+        """(B, T, ...) -> (M, ...)."""
+        return padded.flatten(0, 1)[self.places]
 
     def unpack(self, packed: Tensor) -> Tensor:
         """(M, D) -> (B, T, D), 0 at padding."""
@@ -97,13 +97,49 @@ class PackedTexts:
         return flat.view(batch, longest, -1)
 
 
+class PaddedTexts:
+    """Like `PackedTexts`, with padding computed too: it reads the real tokens of its text and is read by none.
+
+    For losses that count padding, and for the meta device, which knows no lengths.
+
+    Args:
+        mask: (B, T) bool, True on real tokens.
+    """
+
+    def __init__(self, mask: Tensor) -> None:
+        batch, columns = self.shape = mask.shape
+        self.columns = torch.arange(columns, device=mask.device).repeat(batch)  # (M,), M = B T
+        self.starts = torch.arange(batch, device=mask.device) * columns
+        self._real = mask[:, None, None]  # (B, 1, 1, T)
+
+    def pack(self, padded: Tensor) -> Tensor:
+        """(B, T, ...) -> (M, ...)."""
+        return padded.flatten(0, 1)
+
+    def unpack(self, packed: Tensor) -> Tensor:
+        """(M, D) -> (B, T, D)."""
+        return packed.view(*self.shape, -1)
+
+    def attend(self, query: Tensor, key: Tensor, value: Tensor, heads: int, dropout: float) -> Tensor:
+        """As that of `PackedTexts`."""
+        asking, keys, values = (by_head(x.view(len(self.starts), -1, x.shape[1]), heads) for x in (query, key, value))
+        found = F.scaled_dot_product_attention(asking, keys, values, attn_mask=self._real, dropout_p=dropout)
+        return found.transpose(1, 2).reshape(query.shape)
+
+
 def packs(transformer: Any) -> bool:
     """Whether `encode` knows how this Hugging Face model is built."""
     config = transformer.config
     return config.model_type in ARCHITECTURES and not config.is_decoder
 
 
-def encode(transformer: Any, ids: Tensor, texts: PackedTexts, first_only: bool = False) -> Tensor:
+def encode(
+    transformer: Any,
+    ids: Tensor,
+    texts: PackedTexts | PaddedTexts,
+    first_only: bool = False,
+    added: Tensor | None = None,
+) -> Tensor:
     """The last layer of a model that `packs`.
 
     Args:
@@ -111,6 +147,7 @@ def encode(transformer: Any, ids: Tensor, texts: PackedTexts, first_only: bool =
         ids: (B, T) int64.
         texts: where its real tokens stand.
         first_only: only the first token of each text is wanted; the last layer then computes no others.
+        added: (B, T, D) added to the embeddings, behind their normalisation and dropout.
 
     Returns:
         (M, D), or (B, D) with `first_only`.
@@ -121,6 +158,8 @@ def encode(transformer: Any, ids: Tensor, texts: PackedTexts, first_only: bool =
     hidden = transformer.embeddings(
         input_ids=words, position_ids=texts.columns[None] + offset, token_type_ids=torch.zeros_like(words)
     )[0]  # (M, D)
+    if added is not None:
+        hidden = hidden + texts.pack(added)
     last = len(transformer.encoder.layer) - 1
     for number, layer in enumerate(transformer.encoder.layer):
         own = layer.attention.self

@@ -10,17 +10,24 @@ from collections.abc import Collection
 from difflib import get_close_matches
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 import timm
 import torch
 from torch import Tensor, nn
 
+from medvl.contract import Feature
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
 from medvl.models.base import ImageEncoder
 from medvl.models.channels import to_one_channel
+from medvl.models.kept_patches import encode_kept, takes_kept
+from medvl.models.levels import LEVELS, blocks_of, levels_of
+from medvl.models.positions import sincos_positions
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
+
+Positions = Literal["learned", "sincos", "sincos_quarter"]
+EXPONENTS = {"sincos": 1.0, "sincos_quarter": 0.25}
 
 log = logging.getLogger(__name__)
 
@@ -47,10 +54,19 @@ class TimmEncoder(ImageEncoder):
         prefix: what stands before the names in the weights file, e.g. `encoder_q.`; found by itself where only
             one fits.
         drop_path: rate of stochastic depth in [0, 1), for models that have it.
+        pool: `own` is what the model's classifier reads; `mean` of a vision transformer is the mean of its patches,
+            and a normalisation behind it in place of the one before it (He 2022): `tokens` are then not normalised,
+            and the new one starts afresh where the weights have none.
+        positions: a vision transformer's table. `learned` is trained, `sincos` is MAE's fixed table (He 2022), and
+            `sincos_quarter` has a quarter of its exponents, as MRM's released code; a table in the weights replaces a
+            fixed one and stays fixed.
         expected: least share of tensors that the weights must cover, in [0, 1].
+        levels: which of timm's intermediate maps (stages of a CNN, blocks of a ViT, counted from 0) are `level1` to
+            `level4`; None for a CNN's last four stages, and for a ViT's blocks at every fourth of its depth.
 
     Attributes:
         net: the timm model.
+        maps: its levels, the deepest last; none where timm gives no intermediate maps.
         first_convolutions: names of its modules that see the image.
         coverage: what the weights covered, or None for random ones.
 
@@ -69,24 +85,57 @@ class TimmEncoder(ImageEncoder):
         weights: str = "none",
         prefix: str | None = None,
         drop_path: float = 0.0,
+        pool: Literal["own", "mean"] = "own",
+        positions: Positions = "learned",
         expected: float = 0.95,
+        levels: tuple[int, ...] | None = None,
     ) -> None:
         super().__init__()
-        self.net: Any = _create(model, size, drop_path)  # timm's models share methods, not a class
+        self.net: Any = _create(model, size, drop_path, pool)  # timm's models share methods, not a class
+        if pool == "mean":
+            self.may_lack = frozenset(f"net.{name}" for name in self.net.state_dict() if name.startswith("fc_norm."))
         first = _settings(model).first_conv or ()
         self.first_convolutions = (first,) if isinstance(first, str) else tuple(first)
-        self._probe(model, size, drop_path)
+        self._probe(model, size, drop_path, pool)
+        self.maps = levels_of(self.net, size, levels)
+        if positions != "learned":
+            self._fix_positions(model, EXPONENTS[positions])
         self.coverage = self._load(model, weights, prefix, expected)
 
     def forward(self, images: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
-        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass."""
-        features = self.net.forward_features(images)
+        """(B, 1, H, W) -> those of {"tokens": (B, N, D), "pooled": (B, D)} that are needed, from one pass.
+
+        And of {"level1": (B, D, H, W), ...}, the maps of several depths.
+        """
         found: dict[str, Tensor] = {}
+        asked = [name for name in LEVELS if name in needs]
+        if asked:
+            indices = [self.maps[LEVELS.index(name)].index for name in asked]
+            features, maps = self.net.forward_intermediates(images, indices, output_fmt="NCHW")
+            found |= zip(asked, maps, strict=True)
+        else:
+            features = self.net.forward_features(images)
         if "tokens" in needs:
             found["tokens"] = self._tokens(features)
         if "pooled" in needs:
             found["pooled"] = self.net.forward_head(features, pre_logits=True)  # (B, D)
         return found
+
+    def masked(self, images: Tensor, keep: Tensor) -> Tensor:
+        """Of a vision transformer, the tokens of kept patches: see `ImageEncoder.masked`."""
+        return encode_kept(self.net, images, keep)
+
+    def features(self) -> list[Feature]:
+        """Tokens, the pooled vector, and the levels."""
+        levels = [
+            Feature(f"image.{name}", level.width, grid=level.grid)
+            for name, level in zip(LEVELS, self.maps, strict=False)
+        ]
+        return super().features() + levels
+
+    def blocks(self) -> list[list[nn.Parameter]]:
+        """See `ImageEncoder.blocks`."""
+        return blocks_of(self.net)
 
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:
@@ -95,10 +144,21 @@ class TimmEncoder(ImageEncoder):
             return features.flatten(1, 2)  # (B, H, W, D) -> (B, N, D)
         return features.flatten(2).transpose(1, 2)  # (B, D, H, W) -> (B, N, D)
 
-    def _probe(self, model: str, size: int, drop_path: float) -> None:
+    def _fix_positions(self, model: str, exponent: float) -> None:
+        """Put a sine-cosine table in the place of the learned one; class and register tokens have rows of 0."""
+        table = getattr(self.net, "pos_embed", None)
+        if not takes_kept(self.net) or table is None or self.grid is None:
+            raise ConfigError(f"timm model '{model}' has no table of positions to fix. do: leave positions out")
+        fixed = sincos_positions(table.shape[2], self.grid, exponent=exponent)
+        first = table.shape[1] - len(fixed)
+        with torch.no_grad():
+            table.copy_(nn.functional.pad(fixed, (0, 0, first, 0))[None])
+        table.requires_grad_(False)
+
+    def _probe(self, model: str, size: int, drop_path: float, pool: str) -> None:
         """Find all sizes by one pass of a twin on the meta device, which computes nothing."""
         with torch.device("meta"), torch.no_grad():
-            twin = _create(model, size, drop_path).eval()
+            twin = _create(model, size, drop_path, pool).eval()
             try:
                 features = twin.forward_features(torch.empty(1, 1, size, size))
                 pooled = twin.forward_head(features, pre_logits=True)
@@ -110,7 +170,10 @@ class TimmEncoder(ImageEncoder):
         self.tokens, self.tokens_width = tokens.shape[1], tokens.shape[2]
         self.pooled_width = pooled.shape[-1]
         self.grid = _grid(self.net, features, self.tokens)
-        self.capabilities = frozenset({"grid"} if self.grid else ())
+        if takes_kept(self.net):
+            self.patch = size // self.net.patch_embed.grid_size[0]
+        able = {"grid": self.grid is not None, "masked_tokens": self.patch is not None}
+        self.capabilities = frozenset(name for name, there in able.items() if there)
 
     def _load(self, model: str, weights: str, prefix: str | None, expected: float) -> Coverage | None:
         if weights == "none":
@@ -129,7 +192,9 @@ class TimmEncoder(ImageEncoder):
             path = hub.file(str(known.hf_hub_id), known.hf_hub_filename or "model.safetensors")
         state = take_prefix(read_weights(path), self.net, source=weights, prefix=prefix)
         state = _resized(to_one_channel(state, self.first_convolutions), self.net)
-        coverage = load_weights(self.net, state, source=f"{model} from {weights}", expected=expected)
+        may_lack = [name.removeprefix("net.") for name in self.may_lack]
+        source = f"{model} from {weights}"
+        coverage = load_weights(self.net, state, source=source, expected=expected, may_lack=may_lack)
         log.info(coverage.summary())
         return coverage
 
@@ -148,11 +213,13 @@ def _settings(model: str) -> timm.models.PretrainedCfg:
         raise ConfigError(f"timm has no weights '{model}'. known: {known}") from error
 
 
-def _create(model: str, size: int, drop_path: float) -> Any:
+def _create(model: str, size: int, drop_path: float, pool: str) -> Any:
     known = _settings(model)
     settings: dict[str, Any] = {"img_size": size} if known.fixed_input_size else {}
     if drop_path:
         settings["drop_path_rate"] = drop_path
+    if pool == "mean":
+        settings["global_pool"] = "avg"
     try:
         net = timm.create_model(model, num_classes=0, in_chans=1, **settings)
     except TypeError as error:
@@ -161,6 +228,8 @@ def _create(model: str, size: int, drop_path: float) -> Any:
         raise ConfigError(f"timm model '{model}' has no drop path. do: leave drop_path out") from error
     except (AssertionError, RuntimeError, ValueError) as error:
         raise _bad_size(model, size, str(error)) from error
+    if pool == "mean" and not takes_kept(net):
+        raise ConfigError(f"pool: mean is asked of timm model '{model}', no vision transformer. do: leave pool out")
     patch = getattr(getattr(net, "patch_embed", None), "patch_size", None)
     if patch is not None and known.fixed_input_size and any(size % side for side in patch):
         raise _bad_size(model, size, f"its patches have {patch[0]} pixels", patch[0])

@@ -32,12 +32,14 @@ class Corpus:
 class Tokenizer:
     """A tokenizer with BERT's special tokens: `[CLS] words [SEP]`, cut to `max_length`.
 
+    A vocabulary may do without [SEP], as MRM's does; its file then says that texts are `[CLS] words`.
+
     Args:
         backend: a `tokenizers.Tokenizer`; truncation and padding are set here.
         max_length: most ids of a text, [CLS] and [SEP] included.
 
     Raises:
-        ConfigError: the vocabulary lacks one of the special tokens, in BERT's or RoBERTa's spelling.
+        ConfigError: the vocabulary lacks another of the special tokens, in BERT's or RoBERTa's spelling.
     """
 
     def __init__(self, backend: tokenizers.Tokenizer, max_length: int) -> None:
@@ -45,8 +47,9 @@ class Tokenizer:
         self.max_length = max_length
         backend.no_padding()
         backend.enable_truncation(max_length)
-        self.pad, self.unknown, self.cls, self.sep, self.mask = (
-            _special(backend, *names) for names in zip(SPECIAL_TOKENS, ROBERTA_SPELLING, strict=True)
+        spellings = tuple(zip(SPECIAL_TOKENS, ROBERTA_SPELLING, strict=True))
+        self.pad, self.unknown, self.cls, self.mask = (
+            _special(backend, *names) for names in spellings if names[0] != "[SEP]"
         )
 
     @classmethod
@@ -61,6 +64,26 @@ class Tokenizer:
         except Exception as error:  # the package raises nothing more particular
             raise ConfigError(f"tokenizer file {path} cannot be read: {error}") from error
         return cls(backend, max_length)
+
+    @property
+    def sep(self) -> int:
+        """The id of [SEP].
+
+        Raises:
+            ConfigError: the vocabulary has none.
+        """
+        return _special(self.backend, "[SEP]", "</s>")
+
+    @property
+    def marks(self) -> tuple[int, ...]:
+        """Ids that stand for no part of the text: [PAD], [CLS] and, where there is one, [SEP]."""
+        found = (self.backend.token_to_id(name) for name in ("[SEP]", "</s>"))
+        return (self.pad, self.cls, *(number for number in found if number is not None))
+
+    @property
+    def continuing(self) -> tuple[int, ...]:
+        """Ids of pieces that continue a word (`##...`)."""
+        return tuple(number for piece, number in self.backend.get_vocab().items() if piece.startswith("##"))
 
     @property
     def size(self) -> int:
@@ -80,7 +103,7 @@ class Tokenizer:
         decoder = self.backend.decoder
         if isinstance(decoder, tokenizers.decoders.WordPiece):  # its clean-up changes words: "do not" to "don't"
             decoder = tokenizers.decoders.WordPiece(decoder.prefix, cleanup=False)
-        silent = {self.pad, self.cls, self.sep, self.mask}
+        silent = {*self.marks, self.mask}
         rows = [
             # a table of embeddings may have more rows than the vocabulary has words
             [self.backend.id_to_token(number) or "[UNK]" for number in row if number not in silent]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 import pickle
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -72,6 +72,7 @@ def load_weights(
     source: str,
     expected: float = 0.95,
     rename: Callable[[str], str | None] | None = None,
+    may_lack: Collection[str] = (),
 ) -> Coverage:
     """Copy every tensor of `state` that fits into `module`, and say what did not.
 
@@ -81,6 +82,7 @@ def load_weights(
         source: where they came from, for messages.
         expected: least share of the module's tensors that must be loaded, in [0, 1].
         rename: name in `state` -> name in the module, or None to leave the tensor out.
+        may_lack: names of the module that `state` need not have; they do not count as missing.
 
     Raises:
         WeightsError: fewer tensors fit than expected. The module is then untouched.
@@ -92,7 +94,7 @@ def load_weights(
     coverage = Coverage(
         source=source,
         loaded=tuple(fits),
-        missing=tuple(name for name in own if name not in state and not name.endswith(COUNTER)),
+        missing=tuple(n for n in own if n not in state and not n.endswith(COUNTER) and n not in may_lack),
         unexpected=tuple(name for name in state if name not in own),
         other_shape={n: (tuple(own[n].shape), tuple(state[n].shape)) for n in own if n in state and n not in fits},
     )

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from medvl.models.base import Batch, Model
+from medvl.objectives.reconstruction import Reconstruction
 
 
 class Objective(nn.Module):
@@ -35,6 +36,8 @@ class Objective(nn.Module):
             where the features that the fusion reads are not all that is computed once a case.
         trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
         own_texts: it feeds the text encoder itself (prompts); the cases need none.
+        segments: it tells where findings stand: `probabilities` is there.
+        reconstructs: it restores what it hides of a case: `reconstruction` is there.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
     """
 
@@ -51,6 +54,8 @@ class Objective(nn.Module):
     scores_pairs: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     own_texts: ClassVar[bool] = False
+    segments: ClassVar[bool] = False
+    reconstructs: ClassVar[bool] = False
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """Named scalar losses; the stage minimises their sum."""
@@ -89,6 +94,14 @@ class Objective(nn.Module):
 
     def score_pairs(self, model: Model, halves: dict[str, Tensor]) -> Tensor:
         """(P,) float32, larger where image and text rather belong together; row i of every half makes pair i."""
+        raise NotImplementedError
+
+    def probabilities(self, model: Model, batch: Batch) -> Tensor:
+        """Of an objective that segments: (B, K, H, W) in [0, 1], of each finding at each pixel of the view `image`."""
+        raise NotImplementedError
+
+    def reconstruction(self, model: Model, batch: Batch) -> Reconstruction:
+        """Of an objective that reconstructs: what it hides of these cases and how it restores it, for pictures."""
         raise NotImplementedError
 
     def before_step(self, model: Model) -> None:

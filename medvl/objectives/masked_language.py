@@ -54,7 +54,7 @@ class MaskedLanguageModelling(CorruptingObjective):
         self.hide, self.vocabulary = tokenizer.mask, tokenizer.size
         self.head = vocabulary_head(model, self.feature, "mlm")
         special = torch.zeros(len(model.text.table), dtype=torch.bool)
-        special[[tokenizer.cls, tokenizer.sep, tokenizer.pad]] = True
+        special[list(tokenizer.marks)] = True
         self.register_buffer("special", special, persistent=False)
 
     def corrupt(self, batch: Batch) -> Batch:

@@ -1,4 +1,4 @@
-"""From hidden states to a score for every word of the vocabulary."""
+"""From hidden states to a score for every word of the vocabulary, and what wrong scores cost."""
 
 from __future__ import annotations
 
@@ -18,16 +18,23 @@ class VocabularyHead(nn.Module):
     Args:
         width: D of the hidden states and of the word embeddings.
         words: V, rows of the table of word embeddings.
+        tied: score with the word embeddings; else with a table of its own.
+        eps: of the normalisation; BERT's own models have 1e-12.
     """
 
-    def __init__(self, width: int, words: int) -> None:
+    def __init__(self, width: int, words: int, *, tied: bool = True, eps: float = 1e-5) -> None:
         super().__init__()
         self.dense = nn.Linear(width, width)
-        self.norm = nn.LayerNorm(width)
+        self.norm = nn.LayerNorm(width, eps=eps)
         self.bias = nn.Parameter(torch.zeros(words))
+        self.table = None if tied else nn.Parameter(torch.empty(words, width))
+        if self.table is not None:
+            nn.init.normal_(self.table, std=0.02)
 
     def forward(self, hidden: Tensor, table: Tensor) -> Tensor:
-        """hidden (M, D), table (V, D) -> logits (M, V)."""
+        """hidden (M, D), the word embeddings (V, D) -> logits (M, V)."""
+        if self.table is not None:
+            table = self.table
         return F.linear(self.norm(F.gelu(self.dense(hidden))), table, self.bias)
 
     def cross_entropy(self, hidden: Tensor, table: Tensor, words: Tensor, counts: Tensor, *, most: int) -> Tensor:

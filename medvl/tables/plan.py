@@ -130,6 +130,11 @@ def _check_metric(matrix: Matrix, metric: Metric, tree: Tree, plans: dict[str, P
             return  # a choice takes this stage away from the cell, and others have it
         near = nearest(metric.stage, plans)
         raise ConfigError(f"{place}: no stage '{metric.stage}'.{near} stages: {', '.join(plans)}")
+    if matrix.layout.search and plans[metric.stage].stage.stop is None:
+        raise ConfigError(
+            f"{matrix.tree.place(('table', 'search'))}: {', '.join(matrix.layout.search)} is searched on validation, "
+            f"and stage '{metric.stage}' selects by nothing there. do: give it stop: {{metric: val/...}}"
+        )
     known = [name for evaluator in plans[metric.stage].evaluators for name in evaluator.metrics()]
     if metric.name not in known:
         near = nearest(metric.name, known)

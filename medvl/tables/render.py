@@ -20,6 +20,7 @@ from medvl.runs.tables import FORMATS, Table
 from medvl.runs.verdict import Summary
 from medvl.tables.differences import Differences
 from medvl.tables.notes import Notes
+from medvl.tables.search import search
 from medvl.tables.values import CellResult
 
 MEANINGS = {
@@ -51,14 +52,15 @@ class Rendering:
         self.name, self.matrix, self.cells, self.smoke = name, matrix, cells, smoke
         layout = matrix.layout
         self._groups: dict[tuple[Choices, Column], list[CellResult]] = {}
-        for each in cells:
+        self._search = search(cells, layout.search)
+        for each in self._search.cells:
             column = Column(each.cell.of(layout.columns), each.metric)
             self._groups.setdefault((each.cell.of(layout.rows), column), []).append(each)
         self.rows = self._present(layout.rows)
         there = {column for _, column in self._groups}
         columns = (Column(*each) for each in product(self._present(layout.columns), layout.metrics))
         self.columns = [column for column in columns if column in there]
-        self._differences = None if layout.against is None else Differences(layout, cells)
+        self._differences = None if layout.against is None else Differences(layout, self._search.cells)
 
     def _present(self, axes: Choices) -> list[Choices]:
         """The combinations of some axes that a cell has, in the order of the file."""
@@ -84,7 +86,7 @@ class Rendering:
         )
         title = self.name if layout.several else f"{self.name}: {shown}"
         headings = [f"headings: {shown}"] if layout.several else []
-        return Table(title, titles, rows, [*headings, *self._how(verdicts), *notes.sentences()])
+        return Table(title, titles, rows, [*headings, *self._how(verdicts), *self._searched(), *notes.sentences()])
 
     def finding_tables(self) -> dict[str, Table]:
         """For each choice of the columns the same measure finding by finding; its file's name -> table."""
@@ -167,6 +169,17 @@ class Rendering:
         shown = [] if summary.done == 0 else [_number(summary), *filter(None, [str(paired or "")])]
         told = " ".join([*known, *([verdict] if verdict else [])])
         return " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
+
+    def _searched(self) -> list[str]:
+        """Which choice of the searched axes stands behind each number."""
+        if not self.matrix.layout.search:
+            return []
+        shown: dict[str, list[str]] = {}
+        for each, choices in self._search.chosen:
+            others = [choice for axis, choice in each.cell.choices.items() if axis not in self.matrix.layout.search]
+            shown.setdefault(spelled(choices), []).append(spelled(tuple(others)))
+        told = "; ".join(f"{name}: {', '.join(dict.fromkeys(places))}" for name, places in shown.items())
+        return [f"{' x '.join(self.matrix.layout.search)} chosen on validation" + (f" ({told})" if told else "")]
 
     def _quoted(self, name: str) -> list[str]:
         """The cells of a row that is not run: the numbers alone, in brackets like every number that is not ours."""

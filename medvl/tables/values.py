@@ -11,11 +11,12 @@ from pathlib import Path
 from medvl.config.layout import Metric
 from medvl.config.matrix import Cell
 from medvl.evaluate.base import Result
-from medvl.runs.folder import ERROR
+from medvl.runs.folder import ERROR, METRICS
+from medvl.runs.metrics_log import read_metrics
 from medvl.runs.results import read_results
 from medvl.runs.verdict import Value
 from medvl.tables.job import Report
-from medvl.tables.plan import TablePlan
+from medvl.tables.plan import StageRun, TablePlan
 
 
 @dataclass(frozen=True)
@@ -28,6 +29,8 @@ class CellResult:
         folder: of the stage that gives it.
         result: of the first evaluator that gives the metric; None where the run is not finished.
         failure: why it failed, or empty.
+        validation: the best value that `stop` selected its weights by, larger where better; None where it is not
+            finished, or selects by nothing.
     """
 
     cell: Cell
@@ -35,6 +38,7 @@ class CellResult:
     folder: Path
     result: Result | None
     failure: str
+    validation: float | None = None
 
     def value(self, metric: str) -> Value:
         """One metric."""
@@ -51,7 +55,7 @@ def read_cells(plan: TablePlan, reports: Mapping[str, Report]) -> list[CellResul
         plan: of the table.
         reports: how the stages ended that were run just now; of the others the folders tell.
     """
-    found: dict[tuple[str, Metric], tuple[Result | None, str]] = {}
+    found: dict[tuple[str, Metric], tuple[Result | None, str, float | None]] = {}
     cells = []
     for cell, metric in product(plan.matrix.cells, plan.matrix.layout.metrics):
         stage = plan.shown(cell, metric)
@@ -60,9 +64,23 @@ def read_cells(plan: TablePlan, reports: Mapping[str, Report]) -> list[CellResul
         key = stage.at.hash, metric
         if key not in found:
             result = _result(stage.at.folder, metric.name) if stage.finished else None
-            found[key] = result, "" if result else _failure(plan, stage.at.hash, reports)
+            failure = "" if result else _failure(plan, stage.at.hash, reports)
+            searched = result is not None and bool(plan.matrix.layout.search)
+            found[key] = result, failure, _validation(stage) if searched else None
         cells.append(CellResult(cell, metric, stage.at.folder, *found[key]))
     return cells
+
+
+def _validation(stage: StageRun) -> float | None:
+    """The best value of the metric that selects, turned so that larger is better."""
+    stop = stage.plan.stage.stop
+    if stop is None:
+        return None
+    best: float | None = None
+    for record in read_metrics(stage.at.folder / METRICS):
+        if record.metric == stop.metric and stop.better(record.value, best):
+            best = record.value
+    return best if best is None or stop.larger_is_better else -best
 
 
 def _result(folder: Path, metric: str) -> Result | None:

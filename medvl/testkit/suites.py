@@ -64,16 +64,18 @@ class ObjectiveSuite(Suite):
     """Grades an objective on tiny encoders.
 
     Attributes:
+        views: views in place of plain ones, as in YAML.
         lowers: whether 20 steps on one batch lower the loss; False where it changes its own task as it learns.
     """
 
     kind = "objective"
+    views: ClassVar[dict[str, dict[str, Any]]] = {}
     lowers: ClassVar[bool] = True
 
     @property
     def bench(self) -> Workbench:
         """A stage around it; building one checks it on the meta device."""
-        return Workbench.of(self.plugins, self.itself, self.model)
+        return Workbench.of(self.plugins, self.itself, self.model, self.views)
 
     def test_it_fits_its_model_on_the_meta_device(self) -> None:
         """`medvl check` accepts it, and finds parameters to train."""
@@ -84,7 +86,7 @@ class ObjectiveSuite(Suite):
         needed = {feature.partition(".")[0] for feature in self.entry.load().needs}  # type: ignore[attr-defined]
         for slot in needed & {"image", "text"}:
             try:
-                Workbench.of(self.plugins, self.itself, {"fusion": None, slot: None})
+                Workbench.of(self.plugins, self.itself, {**self.model, "fusion": None, slot: None}, self.views)
             except ConfigError as error:
                 assert slot in str(error)
             else:
@@ -159,6 +161,27 @@ class ObjectiveSuite(Suite):
             found = trainable.predict(bench.batch(rows=5))
         assert set(trainable.objective.predicts) <= set(found)
         assert all(len(value) == 5 for value in found.values())
+
+    def test_what_it_restores_is_what_it_shows(self) -> None:
+        """Where it `reconstructs`: pictures and words of each case, whole where nothing was hidden, always the same."""
+        bench = self.bench
+        trainable = bench.build()
+        if not trainable.objective.reconstructs:
+            return
+        with evaluating(trainable):
+            found, again = (trainable.objective.reconstruction(trainable.model, bench.batch(rows=3)) for _ in range(2))
+        assert found.images is not None or found.texts is not None
+        if found.images is not None and again.images is not None:
+            pictures = found.images
+            assert pictures.restored.shape == pictures.truth.shape and len(pictures.seen) == len(pictures.removed) == 3
+            assert pictures.restored.equal(again.images.restored)
+            height, width = (pictures.truth.shape[axis + 1] // pictures.removed.shape[axis] for axis in (1, 2))
+            hidden = pictures.removed.repeat_interleave(height, 1).repeat_interleave(width, 2)[:, None]
+            assert pictures.restored[~hidden].equal(pictures.truth[~hidden])
+        if found.texts is not None:
+            texts = found.texts
+            assert texts.ids.shape == texts.hidden.shape == texts.told.shape
+            assert texts.told[~texts.hidden].equal(texts.ids[~texts.hidden])
 
     def test_what_it_compares_can_be_embedded_in_parts(self) -> None:
         """Where it `compares`: parts that are embedded apart and compared end to end lose what the batch loses."""

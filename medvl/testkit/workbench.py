@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import torch
@@ -13,7 +14,7 @@ import torch
 from medvl.config.experiment import Stage
 from medvl.config.resolve import resolve
 from medvl.config.source import Origin, Tree
-from medvl.engine.assemble import build_dataset, build_model, build_objective, data_spec
+from medvl.engine.assemble import build_dataset, build_model, build_objective, build_views, data_spec
 from medvl.engine.check import check_stage
 from medvl.engine.plan import Plan
 from medvl.engine.trainable import Trainable
@@ -49,16 +50,22 @@ class Workbench:
     plan: Plan
 
     @classmethod
-    def of(cls, plugins: Plugins, objective: dict[str, Any], model: dict[str, Any]) -> Workbench:
-        """Around an objective and model slots, as they would stand in YAML; slots left out get tiny components.
+    def of(
+        cls,
+        plugins: Plugins,
+        objective: dict[str, Any],
+        model: dict[str, Any],
+        views: Mapping[str, dict[str, Any]] = MappingProxyType({}),
+    ) -> Workbench:
+        """Around an objective, model slots and views, as they would stand in YAML; what is left out is tiny and plain.
 
         Raises:
             ConfigError: what `medvl check` would say.
         """
-        views = _views(plugins, objective)
+        names = (*_views(plugins, objective), "image")
         stage = {
             "data": {"name": "phantom", "patients": 8, "text": "indication"},
-            "views": {name: {"name": "plain", "size": SIZE} for name in (*views, "image")},
+            "views": {name: {"name": "plain", "size": SIZE} for name in names} | dict(views),
             "model": {"image": IMAGE, "text": TEXT, "fusion": FUSION} | model,
             "objective": objective,
             "optim": {"name": "adamw", "lr": 1e-3},
@@ -85,7 +92,9 @@ class Workbench:
             texts: token columns T; sample b has 3 + b real ones, at most T.
         """
         random = torch.Generator().manual_seed(seed)
-        batch: Batch = {name: torch.randn(rows, 1, SIZE, SIZE, generator=random) for name in self.plan.views}
+        views = build_views(self.stage)
+        sides = {field: side for name in self.plan.views for field, side in views[name].sizes(name).items()}
+        batch: Batch = {field: torch.randn(rows, 1, side, side, generator=random) for field, side in sides.items()}
         if self.plan.reads_text:
             ids = torch.randint(5, 30, (rows, texts), generator=random)  # behind the five special tokens
             lengths = (3 + torch.arange(rows)).clamp(max=texts)

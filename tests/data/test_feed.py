@@ -349,3 +349,35 @@ def test_cases_that_share_a_radiograph_see_it_in_their_own_ways():
     pixels = {row: image for (b,) in batches for row, image in zip(b["rows"].tolist(), b["image"], strict=True)}
     shared = [row for row in pixels if cases.image_rows[row] == cases.image_rows[next(iter(pixels))]]
     assert len(shared) > 1 and not pixels[shared[0]].equal(pixels[shared[1]])
+
+
+class Masks:
+    """Masks in memory: each of two findings has the pixels of its radiograph above a value."""
+
+    def __init__(self, images):
+        self.images = images
+
+    def read(self, rows):
+        return np.stack([self.images[rows] > value for value in (60, 200)], 1)
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_masks_go_with_the_radiographs_of_their_cases(resident):
+    shelf = Shelf()
+    cases = CaseArrays(rows=np.random.default_rng(1).permutation(100)[:CASES], images=shelf, masks=Masks(shelf.images))
+    views = {"image": CxrFinetune(size=SIDE, crop=1.0, degrees=0, mean=0.0, std=1.0), "other": CxrMoco(size=SIDE)}
+    feeder = make_feeder(cases, views=views, resident=resident)
+    mirrored = 0
+    for batch in [micro for step in steps(feeder, 3) for micro in step] + list(feeder.once()):
+        assert batch["mask"].dtype == torch.bool and batch["mask"].shape[1:] == (2, SIDE, SIDE)
+        pixels = (batch["image"] * 255).round()
+        assert torch.equal(batch["mask"], torch.cat([pixels > 60, pixels > 200], 1))
+        stored = torch.from_numpy(shelf.images[batch["rows"].numpy()])[:, None]
+        mirrored += sum(not torch.equal(one, other) for one, other in zip(pixels, stored, strict=True))
+    assert mirrored > 5, "without a mirrored radiograph this would prove nothing"
+
+
+def test_without_masks_or_without_the_view_there_are_none():
+    shelf = Shelf()
+    cases = CaseArrays(rows=np.arange(20), images=shelf, masks=Masks(shelf.images))
+    assert all("mask" not in batch for batch in make_feeder(cases).once())

@@ -125,3 +125,15 @@ def test_decode_settings():
     with pytest.raises(ConfigError, match=r"(?s)2 problems.*jpeg2000.*half.*fraction is 3") as caught:
         Selection(decode={"jpeg2000": "half"}, fraction=3)
     assert len(caught.value.problems) == 2
+
+
+def test_masks_are_those_that_are_asked_for():
+    known = ("Effusion", "Pneumothorax", "Lungs")
+    assert Selection().chosen_masks(known) == known
+    assert Selection(mask="Lungs").chosen_masks(known) == ("Lungs",)
+    assert Selection(mask=("Lungs", "Effusion")).chosen_masks(known) == ("Lungs", "Effusion")
+    with pytest.raises(ConfigError, match=r"unknown mask 'Lung'.* did you mean 'Lungs'"):
+        Selection(mask="Lung").chosen_masks(known)
+    with pytest.raises(ConfigError, match="mask: 'Lungs' is named twice"):
+        Selection(mask=("Lungs", "Lungs")).chosen_masks(known)
+    assert any("unknown mask" in problem for problem in Selection(mask="Lung").unfit(Phantom(patients=1), "phantom"))

@@ -1,3 +1,5 @@
+import os
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -147,3 +149,11 @@ def test_fingerprint_follows_protocol_and_readings(tmp_path):
     (root / "ClinicalReadings").mkdir()
     (root / "ClinicalReadings" / "CHNCXR_0001_0.txt").write_text("male 45yrs\nnormal")
     assert first != Shenzhen(root=root).fingerprint()
+
+
+def test_masks_that_change_are_read_again(montgomery):
+    before = montgomery.mask_fingerprint()
+    path = next((montgomery.root / "ManualMask" / "leftMask").glob("*.png"))
+    os.utime(path, (1, 1))
+    fresh = Montgomery(root=montgomery.root)
+    assert fresh.mask_fingerprint() != before and fresh.fingerprint() == montgomery.fingerprint()

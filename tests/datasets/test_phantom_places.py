@@ -121,3 +121,14 @@ def test_an_unknown_label_is_refused_with_the_nearest(phantom: Phantom, rows: li
         phantom.read_mask(rows[0]["image"], "Pneumonja")
     with pytest.raises(DataError, match="no image"):
         phantom.read_mask("phantom/000000/s09/PA", "Pneumonia")
+
+
+def test_masks_of_many_images_are_those_of_each(phantom: Phantom) -> None:
+    references = phantom.table()["image"].to_pylist()[:12]
+    for label in phantom.masks:
+        many = phantom.read_masks(references, label)
+        assert all(
+            np.array_equal(one, phantom.read_mask(name, label)) for one, name in zip(many, references, strict=True)
+        )
+    with pytest.raises(DataError, match="no image 'phantom/999999/s01/PA'"):
+        phantom.read_masks([*references, "phantom/999999/s01/PA"], "Pneumonia")

@@ -125,3 +125,10 @@ def test_masks_are_read_whatever_the_table_was_asked_for(release):
         fresh.read_mask(release.table()["image"][0].as_py(), "Pneumothorax"),
         release.read_mask(release.table()["image"][0].as_py(), "Pneumothorax"),
     )
+
+
+def test_what_it_calls_masks_can_be_read(release):
+    reference = release.table()["image"][0].as_py()
+    (name,) = release.masks
+    (mask,) = release.read_masks([reference], name)
+    assert np.array_equal(mask, release.read_mask(reference, name))

@@ -4,6 +4,7 @@ from torch import nn
 
 from medvl.engine.optimizers import adam, adamw, sgd
 from medvl.engine.schedules import Horizon, constant, linear
+from medvl.errors import ConfigError
 
 ALWAYS_1 = constant(Horizon(10, 1))
 
@@ -106,3 +107,24 @@ def test_all_parameters_may_learn_at_a_multiple_of_the_rate():
     optimization.scale_rate([parameter], 0.5)
     optimization.set_step(0)
     assert step(optimization, parameter, 1.0) == 0.75
+
+
+@pytest.mark.parametrize("make", [adamw, adam, sgd])
+def test_blocks_nearer_to_the_input_learn_more_slowly(make):
+    model = network()
+    blocks = [list(model[0].parameters()), list(model[1].parameters())]
+    optimization = make(
+        model.parameters(), blocks, lr=0.8, weight_decay=0.3, decay_norms=False, layer_decay=0.5, schedule=ALWAYS_1
+    )
+    optimization.set_step(0)
+    groups = optimization.optimizer.param_groups
+    told = {id(parameter): (group["lr"], group["weight_decay"]) for group in groups for parameter in group["params"]}
+    assert {name: told[id(parameter)] for name, parameter in model.named_parameters()} == {
+        "0.weight": (0.2, 0.3), "0.bias": (0.2, 0.0), "1.weight": (0.4, 0.0), "1.bias": (0.4, 0.0),
+        "2.weight": (0.8, 0.3), "2.bias": (0.8, 0.0),
+    }  # fmt: skip
+
+
+def test_a_layer_decay_that_is_none_is_refused():
+    with pytest.raises(ConfigError, match="layer_decay must be above 0, not 0"):
+        adamw(network().parameters(), [], lr=0.1, layer_decay=0.0, schedule=ALWAYS_1)

@@ -3,7 +3,7 @@ import math
 import pytest
 import torch
 
-from medvl.engine.schedules import Horizon, Schedule, constant, cosine, linear, milestones
+from medvl.engine.schedules import Horizon, Schedule, constant, cosine, linear, milestones, poly
 from medvl.errors import ConfigError
 from tests.golden_fixtures import golden
 
@@ -133,3 +133,18 @@ def test_the_cosine_is_the_equation(warmup):
 def test_impossible_settings_are_refused(make, settings, message):
     with pytest.raises(ConfigError, match=message):
         make(Horizon(100, 10), **settings)
+
+
+def test_poly_is_a_power_of_what_is_left():
+    schedule = poly(Horizon(110, 10), warmup_steps=10, start_factor=0.1, power=2, end_factor=0.2)
+    for step, factor in [(0, 0.1), (5, 0.55), (10, 1.0), (60, 0.2 + 0.8 * 0.25), (110, 0.2), (200, 0.2)]:
+        assert schedule(step) == pytest.approx(factor)
+    with pytest.raises(ConfigError, match="power must be above 0"):
+        poly(Horizon(10, 1), power=0)
+
+
+def test_poly_of_power_one_is_a_line():
+    horizon = Horizon(90, 10)
+    assert [poly(horizon, power=1)(step) for step in range(95)] == pytest.approx(
+        [linear(horizon)(s) for s in range(95)]
+    )

@@ -1,6 +1,7 @@
 """Every plugin of the house passes the suites that an outsider's would."""
 
 from medvl.testkit import EncoderSuite, FusionSuite, ObjectiveSuite
+from medvl.testkit.workbench import SIZE
 
 
 class TestMoCo(ObjectiveSuite):
@@ -120,6 +121,18 @@ class TestMedViLLPreTraining(ObjectiveSuite):
         }
     }
     lowers = False
+
+
+class TestMRM(ObjectiveSuite):
+    name = "mrm"
+    parameters = {"decoder_depth": 1, "decoder_width": 24}
+    model = {"image": {"name": "timm", "model": "test_vit"}}
+    views = {"image": {"name": "cxr_mrm", "size": SIZE, "source": SIZE}}
+    lowers = False  # other patches and words are hidden in every step
+
+
+class TestReleasedMRM(TestMRM):
+    parameters = {"preset": "released", "decoder_depth": 1, "decoder_width": 24, "pool": "max", "fuse_image": True}
 
 
 class TestConcat(FusionSuite):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from types import MappingProxyType
 
@@ -61,6 +62,7 @@ class Phantom(Dataset):
     sections = SECTIONS
     labels_from = ("findings", "impression")
     asks = True
+    masks = LABELS[1:]  # no finding has no place
     smoke = MappingProxyType({"patients": 40, "resolution": 64})
 
     def __init__(self, *, patients: int = 2000, seed: int = 0, resolution: int = 128, site: SiteName = "a"):
@@ -119,13 +121,10 @@ class Phantom(Dataset):
         """Several radiographs; each has the same pixels in any company."""
         studies, views = self._find(references)
         images: list[np.ndarray | Exception] = [self._missing(reference) for reference in references]
-        for lateral in (False, True):
-            kind = np.flatnonzero((views >= 0) & ((views == VIEWS.index(LATERAL)) == lateral))
-            for start in range(0, len(kind), _CHUNK):
-                rows = kind[start : start + _CHUNK]
-                pixels = render(self._scene(studies.take(rows), views[rows]), self.resolution)
-                for row, one in zip(rows, pixels, strict=True):
-                    images[row] = one
+        for rows in _chunks(views):
+            pixels = render(self._scene(studies.take(rows), views[rows]), self.resolution)
+            for row, one in zip(rows, pixels, strict=True):
+                images[row] = one
         return images
 
     def read_mask(self, reference: str, label: str) -> npt.NDArray[np.bool_]:
@@ -134,12 +133,20 @@ class Phantom(Dataset):
         Raises:
             DataError: no such image, or no such label.
         """
+        return self.read_masks([reference], label)[0]
+
+    def read_masks(self, references: list[str], label: str) -> list[np.ndarray]:
+        """Several masks of one finding; see `read_mask`."""
         if label not in LABELS:
             raise DataError(f"phantom: {unknown('label', label, LABELS)}")
-        studies, views = self._find([reference])
-        if views[0] < 0:
+        studies, views = self._find(references)
+        for reference in np.array(references, object)[views < 0]:
             raise self._missing(reference)
-        return places.mask(self._scene(studies, views), studies, label, self.resolution)[0]
+        masks = np.zeros((len(references), self.resolution, self.resolution), bool)
+        for rows in _chunks(views):
+            of_rows = studies.take(rows)
+            masks[rows] = places.mask(self._scene(of_rows, views[rows]), of_rows, label, self.resolution)
+        return list(masks)
 
     def fingerprint(self) -> str:
         """A hash of the parameters and of the drawing code itself."""
@@ -183,6 +190,14 @@ class Phantom(Dataset):
             f"phantom: no image '{reference}' among {self.patients} patients (seed {self.seed}). "
             "do: take a reference from the table's 'image' column, such as 'phantom/000000/s01/PA'"
         )
+
+
+def _chunks(views: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Places of images that are drawn together: of one kind of view, `_CHUNK` at a time; those of no view left out."""
+    for lateral in (False, True):
+        kind = np.flatnonzero((views >= 0) & ((views == VIEWS.index(LATERAL)) == lateral))
+        for start in range(0, len(kind), _CHUNK):
+            yield kind[start : start + _CHUNK]
 
 
 def _names(studies: Studies, views: npt.NDArray[np.int64]) -> dict[str, pa.Array]:

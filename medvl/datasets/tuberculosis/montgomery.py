@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 from types import MappingProxyType
 
@@ -27,6 +28,7 @@ class Montgomery(NlmTuberculosis):
         root: the folder `MontgomerySet`, which holds `CXR_png`, and perhaps `ClinicalReadings` and `ManualMask`.
     """
 
+    masks = tuple(MASKS)
     prefix = "MCUCXR"
     collection = "Montgomery-County-CXR-Set/MontgomerySet"
     view = "PA"  # Jaeger et al. 2014, "Montgomery County X-ray Set"
@@ -46,6 +48,12 @@ class Montgomery(NlmTuberculosis):
             raise DataError(f"montgomery: {unknown('mask', label, MASKS)}")
         masks = [self._outline(self.root / MASK_FOLDER / side / Path(reference).name) for side in MASKS[label]]
         return np.logical_or.reduce(masks)
+
+    def mask_fingerprint(self) -> str:
+        """See `Dataset.mask_fingerprint`: every mask file's size and time."""
+        files = sorted((self.root / MASK_FOLDER).glob("*/*.png"))
+        stamps = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in files]
+        return hashlib.blake2b(repr((self.fingerprint(), stamps)).encode(), digest_size=8).hexdigest()
 
     def _outline(self, path: Path) -> np.ndarray:
         if not path.is_file():

@@ -5,7 +5,8 @@ from __future__ import annotations
 from medvl.explain.panel import Panel
 from medvl.explain.panels.attention import Attention
 from medvl.explain.panels.predictions import PredictedFindings
+from medvl.explain.panels.reconstruction import Reconstructions
 from medvl.explain.panels.reports import WrittenReports
 from medvl.explain.panels.retrieved import RetrievedCases
 
-PANELS: tuple[type[Panel], ...] = (Attention, WrittenReports, RetrievedCases, PredictedFindings)
+PANELS: tuple[type[Panel], ...] = (Attention, Reconstructions, WrittenReports, RetrievedCases, PredictedFindings)
