@@ -93,10 +93,11 @@ class Differences:
         points = [_point(one) - _point(other) for one, other in pairs]
         draws = [one.values[name].astype(np.float64) - other.values[name] for one, other in found]  # of (R,)
         first = found[0][0]
-        return Paired(
-            difference_of(float(np.mean(points)), np.mean(draws, axis=0)), len(pairs),
-            decimals(_point(pairs[0][1])), first.sample, name in first.falling,
-        )  # fmt: skip
+        difference = difference_of(float(np.mean(points)), np.mean(draws, axis=0))
+        if math.isnan(difference.low):
+            return Paired(None, why="it is undefined in every draw")
+        places = decimals(_point(pairs[0][1]))
+        return Paired(difference, len(pairs), places, first.sample, name in first.falling)
 
     def _key(self, choices: Mapping[str, str], metric: Metric) -> tuple[object, ...]:
         return (*(choices[axis] for axis in self._axes), metric)
