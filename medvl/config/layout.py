@@ -44,6 +44,8 @@ class Layout:
         over: the axis, or axes, whose choices are averaged (seeds).
         search: the axis, or axes, of which the choice that does best on validation counts (learning rates). Best is by
             what the stage's `stop` selects its weights; the test split has no say.
+        against: a choice of the first row axis: beside the values of the others stands their paired difference to the
+            cell of this choice that is like them in all else.
         tolerance: a mean this close to the paper's number reproduces it.
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
             `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
@@ -59,6 +61,7 @@ class Layout:
         columns: str | tuple[str, ...] = (),
         over: str | tuple[str, ...] = (),
         search: str | tuple[str, ...] = (),
+        against: str | None = None,
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
         quoted: dict[str, dict[str, Any]] | None = None,
@@ -73,6 +76,7 @@ class Layout:
         self.rows, self.columns, self.over, self.search = map(_names, (rows, columns, over, search))
         if not self.rows:
             raise ConfigError("rows names at least one axis")
+        self.against = against
         self.tolerance = tolerance
         self.paper_values = paper
         self.quoted_values = quoted or {}
