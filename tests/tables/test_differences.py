@@ -101,17 +101,17 @@ def test_one_run_each(rendering):
 def test_differences_that_the_paper_tells_stand_beside_ours(rendering):
     made = rendering()
     here, there = by_hand(made, "here"), by_hand(made, "there")
-    known = {("tuned", "here"): here.high - 1e-6, ("tuned", "there"): there.difference + 0.0099}
+    known = {("tuned", "here"): here.high - 1e-3, ("tuned", "there"): there.difference + 0.0099}
     told = replace(made.matrix, paper=Paper("Nobody 2020", differences=known))
     table = Rendering("x", told, made.cells).table()
     assert table.rows[0] == made.table().rows[0]
-    assert table.rows[1][1].endswith(f"{spelled(here, star='')} [{here.high - 1e-6:+.3f} inside]")
+    assert table.rows[1][1].endswith(f"{spelled(here, star='')} [{here.high - 1e-3:+.3f} inside]")
     assert table.rows[1][2].endswith(f"{spelled(there)} [{there.difference + 0.0099:+.3f} reproduced]")
     assert "verdicts: 1 inside, 1 reproduced" in table.notes
     waiting = rendering(lambda choices: None if choices["method"] == "tuned" else {})
     assert Rendering("x", told, waiting.cells).table().rows[1][2] == f"not run [{known['tuned', 'there']:+.3f}]"
     tiny = Rendering("x", told, made.cells, smoke=True).table()
-    assert tiny.rows[1][1].endswith(f"[{here.high - 1e-6:+.3f} smoke only]")
+    assert tiny.rows[1][1].endswith(f"[{here.high - 1e-3:+.3f} smoke only]")
 
 
 def test_a_twin_is_no_different(rendering):
