@@ -11,8 +11,8 @@ from medvl.evaluate.base import Cases
 def by_study(cases: Cases) -> tuple[Cases, np.ndarray]:
     """Each study as one case: of every finding the largest logit of its views.
 
-    So MoCo-CXR (Sowrirajan et al., 2021) and the CheXpert challenge score. A finding is present where it is in any view
-    and unknown where it is in all; labels mined from reports are the study's and equal in all of them.
+    So MoCo-CXR's released code (Sowrirajan et al., 2021) validates and tests. A finding is present where it is in any
+    view and unknown where it is in all; labels mined from reports are the study's and equal in all of them.
 
     Args:
         cases: N radiographs, with `studies`, and `labels` and `logits`, both (N, K).
