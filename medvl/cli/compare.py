@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from medvl.runs.subject import Subject
 
 METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
-OF_NEW_DRAWS = ("threshold", "unit", "replicates", "seed")  # options that draws which were kept have long had
+OF_NEW_DRAWS = ("views", "threshold", "unit", "replicates", "seed")  # options that draws which were kept have long had
 
 
 @click.command(
@@ -25,6 +25,8 @@ OF_NEW_DRAWS = ("threshold", "unit", "replicates", "seed")  # options that draws
               "kept draws of (perplexity, image_to_report_mrr), or the beginning of several (bleu). "
               "[default: auroc, or accuracy where runs answer]")  # fmt: skip
 @click.option("--split", default="test", show_default=True)
+@click.option("--views", type=click.Choice(["each", "max"]), default="each", show_default=True,
+              help="Judge each radiograph, or each study by the largest logit of its views.")  # fmt: skip
 @click.option("--threshold", type=click.FloatRange(0, 1, True, True), default=0.5, show_default=True)
 @click.option("--unit", type=click.Choice(["patient", "case"]), default="patient", show_default=True)
 @click.option("--replicates", type=click.IntRange(1), default=2000, show_default=True)
@@ -41,6 +43,7 @@ def command(
     runs: tuple[Path, ...],
     metric: str | None,
     split: str,
+    views: Literal["each", "max"],
     threshold: float,
     unit: Literal["patient", "case"],
     replicates: int,
@@ -63,7 +66,7 @@ def command(
     read_off: dict[str, Any] = {"confidence": confidence, "rule": rule}
     found = None
     if metric is None or metric in METRICS:
-        found = _by_predictions(named, metric, split, threshold, drawn | read_off)
+        found = _by_predictions(named, metric, split, views, threshold, drawn | read_off)
     if found is None:
         found = _by_kept_draws(context, named, metric, split, read_off)
     comparisons, subject, sample = found
@@ -83,10 +86,11 @@ Found = tuple[dict[str, "Comparison"], "Subject", str]  # of each run after the 
 
 
 def _by_predictions(
-    runs: dict[str, Path], metric: str | None, split: str, threshold: float, drawn: dict[str, Any]
+    runs: dict[str, Path], metric: str | None, split: str, views: str, threshold: float, drawn: dict[str, Any]
 ) -> Found | None:
     """Findings or answers, judged anew; None where a run predicted neither."""
     from medvl.evaluate.compare import compare_answers, compare_findings
+    from medvl.evaluate.studies import by_study
     from medvl.runs.comparison import judges, read_run, same_cases
     from medvl.runs.subject import Subject
 
@@ -99,6 +103,10 @@ def _by_predictions(
     metric = metric or ("accuracy" if answers else "auroc")
     if answers and metric != "accuracy":
         raise click.UsageError(f"answers are right or wrong: --metric {metric} is not told of them. give accuracy")
+    if views == "max":
+        if answers:
+            raise click.UsageError("--views max: answers are of questions, not of radiographs. leave it out")
+        cases = {name: by_study(each)[0] for name, each in cases.items()}
     labels = predictions[baseline].labels
     comparisons = {
         name: compare_answers(cases[name], cases[baseline], **drawn)

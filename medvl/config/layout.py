@@ -49,7 +49,8 @@ class Layout:
         tolerance: a mean this close to the paper's number reproduces it.
         paper: `source` (where its numbers stand), `scale` (what they are multiplied by; 0.01 for percentages) and
             `values`: a choice of each row axis, then of each column axis, then a heading of several metrics, down to
-            a number; what is left out is not known.
+            a number; what is left out is not known. Where a paper tells differences to the row of `against` and not
+            what they are between, `differences` holds them, like `values`.
         quoted: rows that are not run here: name -> `source`, `scale` and `values`, from the column axes downwards.
     """
 
@@ -92,6 +93,8 @@ class Layout:
         """
         if self.paper_values is None:
             return None
+        if "differences" in self.paper_values and self.against is None:
+            raise ConfigError("paper.differences: to which row is not said. do: name it, against: CHOICE")
         return self._read("paper", self.paper_values, (*self.rows, *self.columns), axes)
 
     def quoted(self, axes: Mapping[str, Choices]) -> dict[str, Paper]:
@@ -108,31 +111,37 @@ class Layout:
         }
 
     def _read(self, what: str, given: dict[str, Any], names: Choices, axes: Mapping[str, Choices]) -> Paper:
-        problems = [
-            f"{what}: {unknown('key', str(key), ('source', 'scale', 'values'))}"
-            for key in given
-            if key not in ("source", "scale", "values")
-        ]
+        known = ("source", "scale", "values", *(["differences"] if what == "paper" else []))
+        problems = [f"{what}: {unknown('key', str(key), known)}" for key in given if key not in known]
         scale = given.get("scale", 1)
         if not _is_number(scale):
             problems.append(f"{what}.scale: expected a number, found {scale!r}")
             scale = 1
-        found: dict[Choices, float] = {}
+        values: dict[Choices, float] = {}
+        differences: dict[Choices, float] = {}
         levels = [(axis, axes[axis]) for axis in names]
         if self.several:
             levels.append(("metric", tuple(metric.label for metric in self.metrics)))
-        _collect(given.get("values") or {}, levels, (), scale, found, problems, f"{what}.values")
+        for key, found in (("values", values), ("differences", differences)):
+            _collect(given.get(key) or {}, levels, (), scale, found, problems, f"{what}.{key}")
         if problems:
             raise ConfigError(problems)
-        return Paper(str(given.get("source") or "the paper"), found)
+        return Paper(str(given.get("source") or "the paper"), values, differences)
 
 
 @dataclass(frozen=True)
 class Paper:
-    """Where a paper's numbers stand, and those that are known, in the metric's own scale."""
+    """Where a paper's numbers stand, and those that are known, in the metric's own scale.
+
+    Attributes:
+        source: where they stand.
+        values: of cells.
+        differences: of cells to those of the row that `against` names.
+    """
 
     source: str
     values: dict[Choices, float] = field(default_factory=dict)
+    differences: dict[Choices, float] = field(default_factory=dict)
 
 
 def _names(axes: str | Choices) -> Choices:

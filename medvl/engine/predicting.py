@@ -72,4 +72,4 @@ def cases_of(data: StageData, split: str, predicted: dict[str, np.ndarray], eval
     if data.texts is not None and any("text" in evaluator.reads for evaluator in evaluators):
         fields["text"] = np.array(data.texts.read(rows).to_pylist(), object)
     outputs = {name: values for name, values in predicted.items() if name not in ("positions", "loss")}
-    return Cases(rows, data.patients(rows), fields, outputs)
+    return Cases(rows, data.patients(rows), fields, outputs, data.studies(rows))

@@ -16,7 +16,7 @@ from medvl.contract import DataSpec
 from medvl.data.answers import UNSEEN, AnswerClasses
 from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, TokenArrays
-from medvl.data.dataset import IMAGE, PATIENT, SPLITS
+from medvl.data.dataset import IMAGE, PATIENT, SPLITS, STUDY
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.features import FeatureStore
 from medvl.data.label_columns import LabelColumns, labels_of
@@ -102,6 +102,10 @@ class StageData:
     def patients(self, rows: np.ndarray) -> np.ndarray:
         """(n,) int64: equal for images of one patient, among these rows."""
         return codes_of(self.table.column(PATIENT).take(pa.array(rows)))[0]
+
+    def studies(self, rows: np.ndarray) -> np.ndarray:
+        """(n,) int64: equal for views of one study, among these rows."""
+        return codes_of(self.table.column(STUDY).take(pa.array(rows)))[0]
 
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""

@@ -30,12 +30,14 @@ class Cases:
             it `text` (N,) object, the str of the stage's text section, empty where a case has none.
         outputs: what the objective predicted, e.g. `logits` (N, K) float32; and `pair_scores` (P, n, n) float32 of
             the pools that an evaluator asks for (`Evaluator.pools_of`), image i (row) with text j (column).
+        studies: (N,) int64 study codes, equal for the views of one study; None where they are not known.
     """
 
     rows: np.ndarray
     patients: np.ndarray
     fields: dict[str, np.ndarray]
     outputs: dict[str, np.ndarray]
+    studies: np.ndarray | None = None
 
 
 @dataclass

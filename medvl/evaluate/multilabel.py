@@ -16,6 +16,7 @@ from medvl.evaluate.cells import cell
 from medvl.evaluate.draws import Fact, digest
 from medvl.evaluate.measures import MEASURES, Judged, names, summaries
 from medvl.evaluate.resampling import Resampling
+from medvl.evaluate.studies import by_study
 
 MeasureName = Literal["auroc", "auprc", "f1", "accuracy", "brier", "calibration"]
 
@@ -36,10 +37,12 @@ class Multilabel(Evaluator):
     Args:
         data: names the findings, in the order of the columns.
         split: the split it is meant for (`train`, `val`, `test`).
+        views: `each` radiograph is a case; `max`: each study is one, by the largest logit of its views
+            (`medvl.evaluate.studies`), here and where validation selects weights.
         metrics: what is measured, in the order of the table's columns.
         threshold: probability above which a finding is called positive, in (0, 1).
         replicates: bootstrap draws; 0 for no intervals.
-        unit: what is drawn: patients with all their cases, or single cases.
+        unit: what is drawn: patients with all their cases, or single cases (radiographs, or studies).
         confidence: of the percentile intervals, in (0, 1).
         rule: how the interval's ends are read off the replicates (`percentile_interval`); `ranks` is MoCo-CXR's.
         seed: of the draws.
@@ -56,6 +59,7 @@ class Multilabel(Evaluator):
         data: DataSpec,
         *,
         split: str = "test",
+        views: Literal["each", "max"] = "each",
         metrics: tuple[MeasureName, ...] = ("auroc", "f1"),
         threshold: float = 0.5,
         replicates: int = 1000,
@@ -74,6 +78,7 @@ class Multilabel(Evaluator):
         self.labels = data.labels
         self.measures = tuple(metrics)
         self.split = split
+        self.views = views
         self.threshold = threshold
         self.resampling = Resampling("multilabel", replicates, unit, confidence, seed, rule)
 
@@ -87,10 +92,15 @@ class Multilabel(Evaluator):
         """All metrics of `cases`, which hold `labels` and `logits`, both (N, K).
 
         Raises:
-            DataError: the arrays do not fit, or a label is neither 0, 1 nor NaN.
+            DataError: the arrays do not fit, a label is neither 0, 1 nor NaN, or studies are asked for and not known.
         """
-        answers = Answers.of(cases, self.labels)
+        judged_cases, positions = by_study(cases) if self.views == "max" else (cases, None)
+        answers = Answers.of(judged_cases, self.labels)
         result = Result(dict.fromkeys(self.metrics(), np.nan), notes=answers.notes())
+        if positions is not None:
+            result.notes.append(
+                f"{len(positions)} studies, each by the largest logit of its views ({len(cases.rows)} radiographs)"
+            )
         result.counts = {f"positives/{k}": int(n) for k, n in zip(self.labels, answers.positives, strict=True)}
         if answers.finite:
             judged = Judged(answers, float(np.log(self.threshold / (1 - self.threshold))))
@@ -102,9 +112,10 @@ class Multilabel(Evaluator):
             told: dict[str, Fact] = {
                 "findings": ", ".join(self.labels),
                 "threshold": self.threshold,
+                "views": self.views,
                 "labels": digest(answers.truth),
             }
-            self.resampling.fill(result, each, measure, cases, intervals, judged=told)
+            self.resampling.fill(result, each, measure, cases, intervals, positions=positions, judged=told)
             result.notes += self._undefined(result)
         return result
 

@@ -82,9 +82,10 @@ def same_cases(runs: dict[str, Predictions]) -> dict[str, Cases]:
                 f"has: {differing}"
             )
         fields, outputs = _told(run, ordered[name], reference.labels)
+        studies = None if run.cases.studies is None else run.cases.studies[ordered[name]]
         found[name] = replace(
             run.cases, rows=np.arange(len(keys)), patients=run.cases.patients[ordered[name]], fields=fields,
-            outputs=outputs,
+            outputs=outputs, studies=studies,
         )  # fmt: skip
     return found
 

@@ -11,7 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from medvl.data.answers import UNSEEN
-from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT
+from medvl.data.dataset import IMAGE, LABEL_PREFIX, PATIENT, STUDY
 from medvl.data.question_table import ANSWER, NUMBER, SPELT
 from medvl.errors import DataError
 from medvl.evaluate.base import Cases
@@ -48,11 +48,12 @@ class Predictions:
 
 
 def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: Sequence[str]) -> Path:
-    """Write one line a case: `row`, `case`, `patient`, `label.NAME`, `logit.NAME` or `probability.NAME`.
+    """Write one line a case: `row`, `case`, `patient`, `study`, `label.NAME`, `logit.NAME` or `probability.NAME`.
 
-    `case` and `patient` are hashes of the image reference and the patient; no identifier and no text is written. Where
-    cases are questions there are `question`, its number among those of the image's row, `answer`, the class of the true
-    one (null where it is none), and `kind`, `type` and `organ`.
+    `case`, `patient` and `study` are hashes of the image reference, the patient and the study, the latter where the
+    cases say it; no identifier and no text is written. Where cases are questions there are `question`, its number among
+    those of the image's row, `answer`, the class of the true one (null where it is none), and `kind`, `type` and
+    `organ`.
     Any other output of the objective becomes `output.NAME`, (N,) as numbers and (N, D) as lists.
 
     Args:
@@ -70,6 +71,9 @@ def write_predictions(path: str | Path, cases: Cases, table: pa.Table, labels: S
         "case": pa.array(case_keys(table, cases.rows)),
         "patient": pa.array([pseudonym(str(patient)) for patient in patients.to_pylist()]),
     }
+    if cases.studies is not None:
+        studies = table.column(STUDY).take(pa.array(cases.rows))
+        columns[STUDY] = pa.array([pseudonym(str(study)) for study in studies.to_pylist()])
     if "labels" in cases.fields:
         columns |= _per_label(LABEL_PREFIX, "labels", cases.fields["labels"], labels, len(cases.rows))
     if "answers" in cases.fields:
@@ -116,7 +120,10 @@ def read_predictions(path: str | Path) -> Predictions:
     for name in _names(table, OTHER_PREFIX):
         outputs[name] = np.array(table[OTHER_PREFIX + name].to_pylist())
     patients = np.unique(table["patient"].to_numpy(), return_inverse=True)[1].astype(np.int64)
-    cases = Cases(table["row"].to_numpy(), patients, fields, outputs)
+    studies = None
+    if STUDY in table.column_names:
+        studies = np.unique(table[STUDY].to_numpy(), return_inverse=True)[1].astype(np.int64)
+    cases = Cases(table["row"].to_numpy(), patients, fields, outputs, studies)
     questions = table[NUMBER].to_numpy() if NUMBER in table.column_names else np.zeros(len(patients), np.int64)
     return Predictions(cases, labels, table["case"].to_numpy(), questions)
 

@@ -13,6 +13,13 @@ Status = Literal["done", "failed", "not run"]
 Verdict = Literal["reproduced", "inside", "off", "smoke only", "failed", "not run", ""]
 
 
+def beside(paper: float, ours: float, low: float, high: float, tolerance: float) -> Verdict:
+    """How our number, with its interval, compares with the paper's (`Summary.verdict`)."""
+    if abs(ours - paper) <= tolerance + 1e-9:  # 0.79 - 0.78 is more than 0.01 in binary
+        return "reproduced"
+    return "inside" if low <= paper <= high else "off"
+
+
 @dataclass(frozen=True)
 class Value:
     """A metric of one run.
@@ -78,9 +85,7 @@ class Summary:
             return ""
         if smoke:
             return "smoke only"
-        if abs(self.mean - paper) <= tolerance + 1e-9:  # 0.79 - 0.78 is more than 0.01 in binary
-            return "reproduced"
-        return "inside" if self.low <= paper <= self.high else "off"
+        return beside(paper, self.mean, self.low, self.high, tolerance)
 
     def __str__(self) -> str:
         """`0.781 ± 0.012`, `0.781 (0.76-0.80)` with one run, or a dash."""

@@ -17,8 +17,8 @@ from medvl.config.matrix import Matrix
 from medvl.config.smoke import NOTE
 from medvl.files import write_text_atomic
 from medvl.runs.tables import FORMATS, Table
-from medvl.runs.verdict import Summary
-from medvl.tables.differences import Differences
+from medvl.runs.verdict import Summary, Verdict, beside
+from medvl.tables.differences import Differences, Paired
 from medvl.tables.notes import Notes
 from medvl.tables.search import search
 from medvl.tables.values import CellResult
@@ -168,7 +168,23 @@ class Rendering:
         known = [f"{paper:.3f}"] if paper is not None else []
         shown = [] if summary.done == 0 else [_number(summary), *filter(None, [str(paired or "")])]
         told = " ".join([*known, *([verdict] if verdict else [])])
-        return " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
+        text = " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
+        return " ".join(filter(None, [text, self._known_difference(row, column, paired, verdicts)]))
+
+    def _known_difference(self, row: Choices, column: Column, paired: Paired | None, verdicts: Counter[str]) -> str:
+        """The difference that the paper tells, and how ours compares; empty where it is not known."""
+        places = (*row, *self._place(column))
+        known = None if self.matrix.paper is None else self.matrix.paper.differences.get(places)
+        if known is None:
+            return ""
+        if paired is None or paired.difference is None:
+            return f"[{known:+.3f}]"
+        ours = paired.difference
+        verdict: Verdict = "smoke only"
+        if not self.smoke:
+            verdict = beside(known, ours.difference, ours.low, ours.high, self.matrix.layout.tolerance)
+        verdicts[verdict] += 1
+        return f"[{known:+.3f} {verdict}]"
 
     def _searched(self) -> list[str]:
         """Which choice of the searched axes stands behind each number."""

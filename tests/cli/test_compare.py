@@ -6,18 +6,21 @@ import sys
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from medvl import DataSpec
 from medvl.cli.compare import METRICS
-from medvl.data.dataset import IMAGE, PATIENT
+from medvl.data.dataset import IMAGE, PATIENT, STUDY
 from medvl.evaluate.base import Cases
 from medvl.evaluate.measures import MEASURES
+from medvl.evaluate.multilabel import Multilabel
 from medvl.evaluate.perplexity import Perplexity
+from medvl.evaluate.studies import by_study
 from medvl.runs.draws import write_draws
 from medvl.runs.folder import RESULTS, draws_file, predictions_file
 from medvl.runs.manifest import Manifest
-from medvl.runs.predictions import case_keys, write_predictions
+from medvl.runs.predictions import case_keys, read_predictions, write_predictions
 from tests.cli.test_verbs import medvl, typed
 
 LABELS = ("Edema", "Fracture", "Hernia")
@@ -39,10 +42,11 @@ def finished(tmp_path):
         noise = 0.05 * np.random.default_rng(len(name)).normal(size=truth.shape)
         ids = np.arange(first, first + SIZE)
         order = slice(None, None, -1 if reverse else 1)
-        table = pa.table({IMAGE: [f"{i}.png" for i in ids[order]], PATIENT: [str(i // 2) for i in ids[order]]})
+        pairs = [str(i // 2) for i in ids[order]]
+        table = pa.table({IMAGE: [f"{i}.png" for i in ids[order]], PATIENT: pairs, STUDY: pairs})
         cases = Cases(
             np.arange(SIZE), ids[order] // 2, {"labels": truth[order]},
-            {"logits": (logits + noise)[order].astype(np.float32)},
+            {"logits": (logits + noise)[order].astype(np.float32)}, ids[order] // 2,
         )  # fmt: skip
         folder = tmp_path / "runs" / name / "finetune-0123"
         (folder / "predictions").mkdir(parents=True)
@@ -74,6 +78,24 @@ def test_a_better_run_is_found_whatever_the_order_of_its_cases(finished, tmp_pat
     with (tmp_path / "comparison" / "auroc-test.csv").open() as file:
         assert [line["finding"] for line in csv.DictReader(file)] == ["macro", "micro", *LABELS]
     assert (tmp_path / "comparison" / "auroc-test.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_studies_are_judged_by_their_views(finished, capsys):
+    runs = finished("base"), finished("better", 1.0, reverse=True)
+    folders = [run / "finetune-0123" for run in runs]
+    expected = []
+    for folder in folders:
+        studies = by_study(read_predictions(folder / predictions_file("test")).cases)[0]
+        judged = Multilabel(DataSpec(labels=LABELS)).evaluate(studies, intervals=False)
+        expected.append(f"{judged.metrics['auroc/Edema']:.3f}")
+    output = medvl("compare", *runs, "--views", "max", "--replicates", 20)
+    assert row(output, "Edema").split()[1:3] == list(reversed(expected))
+    assert "20 paired draws of 150 patients" in output
+    for folder in folders:
+        table = pq.read_table(folder / predictions_file("test"))
+        pq.write_table(table.drop_columns("study"), folder / predictions_file("test"))
+    _, error = typed(capsys, "compare", *runs, "--views", "max", code=1)
+    assert "do not say which study they are of" in error
 
 
 def test_three_runs_give_two_tables_and_one_picture(finished, tmp_path):

@@ -106,6 +106,8 @@ def test_the_paper_s_numbers_are_scaled(matrix_of):
     paper = matrix_of().paper
     assert paper.source == "Nobody 2020, table 1" and paper.values == {("moco", "quick"): pytest.approx(0.781)}
     assert matrix_of(("  paper: ", "  # paper: ")).paper is None
+    told = matrix_of(("  over: seed\n", "  over: seed\n  against: none\n"), ("0.01, values", "0.01, differences")).paper
+    assert told.differences == {("moco", "quick"): pytest.approx(0.781)} and not told.values
 
 
 @pytest.mark.parametrize(
@@ -125,6 +127,7 @@ def test_the_paper_s_numbers_are_scaled(matrix_of):
         ("{moco: {quick", "{mocco: {quick", "paper.values: unknown choice 'mocco' of axis 'method'. did you mean"),
         ("quick: 78.1", "quick: high", "paper.values.moco.quick: expected a number, found 'high'"),
         ("scale: 0.01", "scal: 0.01", "paper: unknown key 'scal'. did you mean 'scale'?"),
+        ("scale: 0.01, values", "scale: 0.01, differences", "paper.differences: to which row is not said. do: name it"),
     ],
 )  # fmt: skip
 def test_mistakes_are_told_with_their_place(matrix_of, old, new, told):

@@ -106,6 +106,12 @@ def test_least_that_is_needed(tmp_path):
     assert table["patient"].to_pylist() == ["a.png", "b.png"]
 
 
+def test_an_image_without_a_study_is_one_of_its_own(tmp_path):
+    (tmp_path / "index.csv").write_text("image,visit\na.png,v1\nb.png,\nc.png,v1\nd.png,\n")
+    table = Folder(path=tmp_path / "index.csv", study_column="visit").table()
+    assert table["study"].to_pylist() == ["v1", "b.png", "v1", "d.png"]
+
+
 def test_joined_finding_names(tmp_path):
     (tmp_path / "index.csv").write_text("image,findings\na,Edema|Mass\nb,No Finding\nc,\nd, Mass \n")
     dataset = Folder(path=tmp_path / "index.csv", label_list_column="findings", label_names=("Mass", "Edema"))

@@ -1,5 +1,7 @@
 """Per-case predictions hold what evaluation needs, and no identifier."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,6 +16,7 @@ TABLE = pa.table(
     {
         "image": [f"files/p10/s5/image{row}.dcm" for row in range(20)],
         "patient": [f"p1000{row // 3}" for row in range(20)],
+        "study": [f"p1000/s5{row // 2}" for row in range(20)],
         "text.indication": ["chest pain in Mr Example"] * 20,
     }
 )
@@ -39,6 +42,15 @@ def test_what_is_written_is_read(tmp_path):
     np.testing.assert_array_equal(found.cases.patients[:, None] == found.cases.patients, same)
     evaluate = Multilabel(DataSpec(labels=LABELS), replicates=20)
     np.testing.assert_equal(evaluate.evaluate(found.cases).metrics, evaluate.evaluate(cases).metrics)
+
+
+def test_which_views_are_of_a_study_is_read_back(tmp_path):
+    cases = replace(predicted([4, 2, 5, 19, 3]), studies=np.array([0, 1, 0, 2, 1]))
+    path = write_predictions(tmp_path / "test.parquet", cases, TABLE, LABELS)
+    found = read_predictions(path).cases.studies
+    np.testing.assert_array_equal(found[:, None] == found, cases.studies[:, None] == cases.studies)
+    assert b"p1000" not in path.read_bytes() + str(pq.read_table(path).to_pylist()).encode()
+    assert read_predictions(write_predictions(path, predicted([4, 2]), TABLE, LABELS)).cases.studies is None
 
 
 def test_columns_are_plain_and_hold_no_identifier_and_no_text(tmp_path):

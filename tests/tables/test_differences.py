@@ -3,12 +3,13 @@
 import csv
 import io
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from medvl import Cases, ConfigError, DataSpec
-from medvl.config.layout import Layout
+from medvl.config.layout import Layout, Paper
 from medvl.config.matrix import Cell, Matrix
 from medvl.config.source import Tree
 from medvl.evaluate.bootstrap import difference_of
@@ -95,6 +96,22 @@ def test_every_run_has_its_own_difference_in_the_long_table(rendering):
 def test_one_run_each(rendering):
     table = rendering(lambda choices: "excluded" if choices["seed"] == "1" else {}).table()
     assert table.rows[1][2].count("(") == 2 and "each run is held fixed" in "\n".join(table.notes)
+
+
+def test_differences_that_the_paper_tells_stand_beside_ours(rendering):
+    made = rendering()
+    here, there = by_hand(made, "here"), by_hand(made, "there")
+    known = {("tuned", "here"): here.high - 1e-3, ("tuned", "there"): there.difference + 0.0099}
+    told = replace(made.matrix, paper=Paper("Nobody 2020", differences=known))
+    table = Rendering("x", told, made.cells).table()
+    assert table.rows[0] == made.table().rows[0]
+    assert table.rows[1][1].endswith(f"{spelled(here, star='')} [{here.high - 1e-3:+.3f} inside]")
+    assert table.rows[1][2].endswith(f"{spelled(there)} [{there.difference + 0.0099:+.3f} reproduced]")
+    assert "verdicts: 1 inside, 1 reproduced" in table.notes
+    waiting = rendering(lambda choices: None if choices["method"] == "tuned" else {})
+    assert Rendering("x", told, waiting.cells).table().rows[1][2] == f"not run [{known['tuned', 'there']:+.3f}]"
+    tiny = Rendering("x", told, made.cells, smoke=True).table()
+    assert tiny.rows[1][1].endswith(f"[{here.high - 1e-3:+.3f} smoke only]")
 
 
 def test_a_twin_is_no_different(rendering):

@@ -37,7 +37,7 @@ class Folder(ImageFiles):
         text_columns: columns of text; each is a section of its name.
         patient_column: who the image is of; without it each image counts as a patient of its own, so splits,
             fractions and intervals go by image.
-        study_column: the study (visit); without it each image is a study of its own.
+        study_column: the study (visit); without it, or where its cell is blank, an image is a study of its own.
         view_column: the view (`PA`, `AP`, `LATERAL`, ...).
         split_column: train, val or test, in the usual spellings (`validate`, `dev`, ...). Without it the selection's
             `splits` draws one by patient.
@@ -101,6 +101,7 @@ class Folder(ImageFiles):
             VIEW: pa.chunked_array([pa.nulls(len(image), pa.string())]),
         }
         columns |= {key: cells.column(name) for key, name in self._keys.items() if name is not None}
+        columns[STUDY] = pc.coalesce(columns[STUDY], image)
         for key in (PATIENT, SPLIT):
             name = self._keys[key]
             if name is not None:
