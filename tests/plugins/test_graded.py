@@ -45,6 +45,11 @@ class TestMultilabel(ObjectiveSuite):
     name = "multilabel"
 
 
+class TestAutoencoder(ObjectiveSuite):
+    name = "autoencoder"
+    parameters = {"decoder": {"name": "mirror", "blocks": [1, 1, 1, 1], "stem": [8, 8]}}
+
+
 class TestMaskedLanguageModelling(ObjectiveSuite):
     name = "mlm"
     parameters = {"probability": 0.5}
