@@ -36,6 +36,7 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_encoder("timm", "medvl.models.timm_encoder:TimmEncoder")
     registry.register_encoder("bert", "medvl.models.bert_encoder:BertEncoder")
+    registry.register_encoder("gru", "medvl.models.gru_encoder:GruEncoder")
 
     registry.register_fusion("concat", "medvl.models.late_fusion:Concat")
     registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")

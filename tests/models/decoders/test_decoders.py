@@ -129,7 +129,7 @@ def test_the_mirror_of_a_resnet_50_is_about_as_large():
 def test_depths_and_widths_that_do_not_fit_are_refused(model):
     with pytest.raises(ConfigError, match="one number above 0 is needed for each of 4 levels"):
         Mirror(model, blocks=(2, 2, 2))
-    with pytest.raises(ConfigError, match="4 divides, and this encoder has levels of 6. do: write block: basic"):
+    with pytest.raises(ConfigError, match="4 divides, and this encoder has levels of 6"):
         Mirror(Model(image=Narrow()), block="bottleneck")
 
 
