@@ -23,6 +23,7 @@ SETTINGS = {
     "bert": {"weights": "none", "layers": 1, "width": 32},
     "gru": {"width": 16, "hidden": [16], "vocab_size": 100},
     "small_gru": {},
+    "attentive": {"width": 32, "hidden": 16},
 }
 # of each family that timm has, one that is small or often used
 TIMM = ["resnet18", "densenet121", "mobilenetv3_small_050", "test_convnext", "vit_tiny_patch16_224", "swin_s3_tiny_224"]
@@ -43,7 +44,7 @@ def planned(tmp_path, image, text, fusion):
         "model": {
             "image": {"name": name, **SETTINGS.get(name, {}), **parameters},
             "text": {"name": text, **SETTINGS.get(text, {})},
-            "fusion": {"name": fusion},
+            "fusion": {"name": fusion, **SETTINGS.get(fusion, {})},
         },
         "views": {"image": {"name": "plain", "size": 64}},
         "stop": None,

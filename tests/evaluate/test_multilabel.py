@@ -101,8 +101,9 @@ def test_golden_precision_and_recall_have_their_right_names(stem):
     fixture.close(torch.tensor(metrics["accuracy_macro"]), "out.accuracy")
     hits, misses, _, false_alarms = fixture.tensors["out.confusion"]
     for k, name in enumerate(names):
-        assert metrics[f"recall/{name}"] == pytest.approx(float(hits[k] / (hits[k] + misses[k])))
-        assert metrics[f"precision/{name}"] == pytest.approx(float(hits[k] / (hits[k] + false_alarms[k])))
+        positive, called = (hits[k] + misses[k]).clamp(min=1), (hits[k] + false_alarms[k]).clamp(min=1)
+        assert metrics[f"recall/{name}"] == pytest.approx(float(hits[k] / positive))
+        assert metrics[f"precision/{name}"] == pytest.approx(float(hits[k] / called))
 
 
 @pytest.mark.parametrize("value, side", [(0, "positive"), (1, "negative"), (np.nan, "positive")])
