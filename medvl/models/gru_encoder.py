@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, WeightsError
 from medvl.models.base import TextEncoder
 from medvl.models.tokenizer import SPECIAL_TOKENS, Corpus, Tokenizer, train_words, whole_words
 from medvl.models.word_vectors import read_vectors, vector_width
@@ -48,7 +48,7 @@ class GruEncoder(TextEncoder):
 
     Raises:
         ConfigError: no layer, or a width beside a file.
-        WeightsError: the file cannot be read.
+        WeightsError: the file cannot be read, or has no word of the training texts.
     """
 
     smoke = MappingProxyType(
@@ -167,6 +167,10 @@ def _vocabulary(
     words = train_words(corpus.texts(), room)
     found = read_vectors(file, words, first=room) if file else {}
     met = frozenset(words)
+    if file and not met & found.keys():
+        raise WeightsError(
+            f"{file} has none of the {len(met)} words of the training texts. do: take vectors of lower-case words"
+        )
     # punctuation stands apart in texts, so that no word holds any
     words += [word for word in found if word not in met and word.isalnum()][: room - len(words)]
     return whole_words(words, max_length), {word: found[word] for word in words if word in found}

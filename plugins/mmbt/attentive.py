@@ -34,7 +34,7 @@ class Attentive(medvl.Fusion):
     """
 
     smoke: ClassVar[dict[str, int]] = {"width": 32, "hidden": 32}
-    needs = ("image.tokens", "text.tokens", "text.ids")
+    needs: tuple[str, ...] = ("image.tokens", "text.tokens", "text.ids")
 
     def __init__(
         self,

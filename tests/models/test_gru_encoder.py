@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, WeightsError
 from medvl.models.gru_encoder import BothWays, GruEncoder
 from medvl.models.tokenizer import SPECIAL_TOKENS, Corpus
 
@@ -66,9 +66,10 @@ def test_the_file_gives_its_vectors_and_fills_the_vocabulary(vectors):
 
 
 def test_the_training_texts_come_first_where_room_is_short(vectors):
-    model = encoder(vectors=vectors, width=None, vocab_size=5 + 9)
-    assert model.tokenizer.backend.token_to_id("pneumonia") is None or model.tokenizer.size == 14
-    assert model.tokenizer.backend.token_to_id("breath") is not None
+    model = encoder(vectors=vectors, width=None, vocab_size=5 + 9)  # the texts have eight words
+    token = model.tokenizer.backend.token_to_id
+    assert all(token(word) is not None for word in ("cough", "breath", "shortness", ","))
+    assert token("the") == 13 and token("pneumonia") is None
 
 
 def test_an_earlier_tokenizer_wins_and_gets_its_vectors(vectors, tmp_path):
@@ -82,6 +83,12 @@ def test_an_earlier_tokenizer_wins_and_gets_its_vectors(vectors, tmp_path):
     assert again.tokenizer.backend.get_vocab() == first.tokenizer.backend.get_vocab()
     known = [first.tokenizer.backend.token_to_id(word) for word in ("fever", "oedema")]
     assert again.words.weight[known].equal(first.words.weight[known])
+
+
+def test_a_file_of_other_words_is_refused(tmp_path):
+    (tmp_path / "other.vec").write_text("2 4\nFEVER 1 2 3 4\nCOUGH 1 2 3 4\n")
+    with pytest.raises(WeightsError, match="none of the 8 words of the training texts"):
+        encoder(vectors=str(tmp_path / "other.vec"), width=None)
 
 
 def test_both_ways_is_a_packed_bidirectional_gru():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import pairwise
 from types import MappingProxyType
-from typing import Literal
+from typing import Any, Literal
 
 import torch.nn.functional as F
 from timm.models.resnet import BasicBlock, Bottleneck
@@ -14,7 +14,7 @@ from medvl.errors import ConfigError
 from medvl.models.base import Model
 from medvl.models.decoders.base import Decoder, levels, widths
 
-_BLOCKS = {"basic": BasicBlock, "bottleneck": Bottleneck}
+_BLOCKS: dict[str, Any] = {"basic": BasicBlock, "bottleneck": Bottleneck}
 
 
 class Mirror(Decoder):
