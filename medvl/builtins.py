@@ -36,6 +36,7 @@ def medvl_register(registry: Registry) -> None:
 
     registry.register_encoder("timm", "medvl.models.timm_encoder:TimmEncoder")
     registry.register_encoder("bert", "medvl.models.bert_encoder:BertEncoder")
+    registry.register_encoder("gru", "medvl.models.gru_encoder:GruEncoder")
 
     registry.register_fusion("concat", "medvl.models.late_fusion:Concat")
     registry.register_fusion("image_only", "medvl.models.late_fusion:ImageOnly")
@@ -45,6 +46,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_decoder("linear", "medvl.models.decoders.linear:Linear")
     registry.register_decoder("fcn", "medvl.models.decoders.fcn:Fcn")
     registry.register_decoder("fpn", "medvl.models.decoders.fpn:Fpn")
+    registry.register_decoder("mirror", "medvl.models.decoders.mirror:Mirror")
     registry.register_decoder("upernet", "medvl.models.decoders.upernet:UperNet")
 
     registry.register_mask("bidirectional", "medvl.models.masks.schemes:bidirectional")
@@ -61,6 +63,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_loss("vicreg", "medvl.losses.vicreg:VICReg")
 
     registry.register_objective("multilabel", "medvl.objectives.multilabel:Multilabel")
+    registry.register_objective("autoencoder", "medvl.objectives.autoencoder:Autoencoder")
     registry.register_objective("segmentation", "medvl.objectives.segmentation:Segmentation")
     registry.register_objective("total", "medvl.objectives.total:Total")
     registry.register_objective("zero_shot", "medvl.objectives.zero_shot:ZeroShot")

@@ -38,4 +38,4 @@ def _tokenizer(corpus: medvl.Corpus, words: int) -> Tokenizer:
 
 @medvl.hookimpl
 def medvl_register(registry: medvl.Registry) -> None:
-    registry.register_encoder("gru", Gru)
+    registry.register_encoder("small_gru", Gru)

@@ -21,7 +21,9 @@ FUSIONS = PLUGINS.registry.names("fusion")
 SETTINGS = {
     "timm": {"weights": "none"},
     "bert": {"weights": "none", "layers": 1, "width": 32},
-    "gru": {},
+    "gru": {"width": 16, "hidden": [16], "vocab_size": 100},
+    "small_gru": {},
+    "attentive": {"width": 32, "hidden": 16},
 }
 # of each family that timm has, one that is small or often used
 TIMM = ["resnet18", "densenet121", "mobilenetv3_small_050", "test_convnext", "vit_tiny_patch16_224", "swin_s3_tiny_224"]
@@ -42,7 +44,7 @@ def planned(tmp_path, image, text, fusion):
         "model": {
             "image": {"name": name, **SETTINGS.get(name, {}), **parameters},
             "text": {"name": text, **SETTINGS.get(text, {})},
-            "fusion": {"name": fusion},
+            "fusion": {"name": fusion, **SETTINGS.get(fusion, {})},
         },
         "views": {"image": {"name": "plain", "size": 64}},
         "stop": None,
@@ -106,4 +108,4 @@ def step(trainable: Trainable, cases: dict[str, torch.Tensor]) -> torch.Tensor:
 
 def test_the_matrix_holds_what_is_registered():
     assert {"concat", "image_only", "text_only", "mmbt"} <= set(FUSIONS)
-    assert set(ENCODERS["text"]) >= {"bert", "gru"} and "timm" in ENCODERS["image"]
+    assert set(ENCODERS["text"]) >= {"bert", "gru", "small_gru"} and "timm" in ENCODERS["image"]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from medvl.evaluate.compare import Comparison
     from medvl.runs.subject import Subject
 
-METRICS = ("auroc", "auprc", "f1", "accuracy", "brier", "calibration")
+METRICS = ("auroc", "auprc", "f1", "precision", "recall", "accuracy", "brier", "calibration")
 OF_NEW_DRAWS = ("views", "threshold", "unit", "replicates", "seed")  # options that draws which were kept have long had
 
 

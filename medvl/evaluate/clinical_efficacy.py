@@ -100,7 +100,7 @@ def _positive_f1(original: np.ndarray, generated: np.ndarray, weights: np.ndarra
     positive, called = original == POSITIVE, generated == POSITIVE
     counts = count(positive, called, np.ones_like(positive), weights)
     there = counts.hits + counts.false_alarms + counts.misses > 0
-    return mean_defined(np.where(there, counts.f1(), np.nan)), counts.micro()
+    return mean_defined(np.where(there, counts.f1(), np.nan)), counts.pooled().f1()[0]
 
 
 def _fitting(original: np.ndarray, generated: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -1,4 +1,4 @@
-"""F1 from confusion counts, per finding and averaged, over many case weights at once."""
+"""F1, precision and recall from confusion counts, per finding and averaged, over many case weights at once."""
 
 from __future__ import annotations
 
@@ -29,10 +29,9 @@ class Counts:
         """(K, R) share of the positive that were called; 0 where none is positive."""
         return ratio(self.hits, self.hits + self.misses)
 
-    def micro(self) -> np.ndarray:
-        """(R,) F1 of all findings' decisions pooled."""
-        hits = self.hits.sum(axis=0)
-        return ratio(2 * hits, 2 * hits + self.false_alarms.sum(axis=0) + self.misses.sum(axis=0))
+    def pooled(self) -> Counts:
+        """Of all findings' decisions together, each (1, R)."""
+        return Counts(*(each.sum(axis=0, keepdims=True) for each in (self.hits, self.false_alarms, self.misses)))
 
 
 def count(positive: np.ndarray, called: np.ndarray, known: np.ndarray, weights: np.ndarray) -> Counts:

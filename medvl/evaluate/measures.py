@@ -11,7 +11,7 @@ import numpy as np
 from medvl.evaluate.answers import Answers
 from medvl.evaluate.auroc import RankedScores, auroc
 from medvl.evaluate.bootstrap import mean_defined
-from medvl.evaluate.f1 import count
+from medvl.evaluate.f1 import Counts, count
 from medvl.evaluate.sums import weighted_sums
 
 CALIBRATION_BINS = 15  # of equal width, as in Guo et al. (2017)
@@ -69,9 +69,8 @@ class Judged:
 
     def f1(self, weights: np.ndarray) -> Scores:
         """F1 of the calls, and the harmonic mean of mean precision and mean recall."""
-        answers = self._answers
-        counts = count(answers.positive, self._called, answers.known, weights)
-        scores = self._where_defined(counts.f1(), counts.micro(), weights)
+        counts = self._counts(weights)
+        scores = self._of_counts(Counts.f1, weights, counts)
         defined = ~np.isnan(scores.each)
         precision, recall = (
             mean_defined(np.where(defined, values, np.nan)) for values in (counts.precision(), counts.recall())
@@ -79,6 +78,14 @@ class Judged:
         total = precision + recall  # where it is 0 or NaN, the harmonic mean keeps that very value
         scores.others["f1_macro_of_means"] = np.divide(2 * precision * recall, total, out=total.copy(), where=total > 0)
         return scores
+
+    def precision(self, weights: np.ndarray) -> Scores:
+        """Share of the calls that are right (positive predictive value); 0 where none was made."""
+        return self._of_counts(Counts.precision, weights, self._counts(weights))
+
+    def recall(self, weights: np.ndarray) -> Scores:
+        """Share of the positive cases that were called (sensitivity)."""
+        return self._of_counts(Counts.recall, weights, self._counts(weights))
 
     def accuracy(self, weights: np.ndarray) -> Scores:
         """Share of correct calls."""
@@ -103,6 +110,12 @@ class Judged:
         columns = zip(positive.T, logits.T, known.T, strict=True)
         each = [auroc(labels[there], scores[there]) for labels, scores, there in columns]
         return Scores(np.array(each).reshape(-1, 1), np.array([auroc(positive[known], logits[known])]), {})
+
+    def _counts(self, weights: np.ndarray) -> Counts:
+        return count(self._answers.positive, self._called, self._answers.known, weights)
+
+    def _of_counts(self, of: Callable[[Counts], np.ndarray], weights: np.ndarray, counts: Counts) -> Scores:
+        return self._where_defined(of(counts), of(counts.pooled())[0], weights)
 
     @cached_property
     def _ranked(self) -> list[RankedScores]:
@@ -164,6 +177,8 @@ MEASURES = {
     "auroc": Measure("AUROC", Judged.auroc),
     "auprc": Measure("AUPRC", Judged.auprc),
     "f1": Measure("F1", Judged.f1, others=("f1_macro_of_means",)),
+    "precision": Measure("precision", Judged.precision),
+    "recall": Measure("recall", Judged.recall),
     "accuracy": Measure("accuracy", Judged.accuracy),
     "brier": Measure("Brier score", Judged.brier, falls=True),
     "calibration": Measure("calibration error", Judged.calibration, falls=True),

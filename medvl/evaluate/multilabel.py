@@ -18,7 +18,7 @@ from medvl.evaluate.measures import MEASURES, Judged, names, summaries
 from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.studies import by_study
 
-MeasureName = Literal["auroc", "auprc", "f1", "accuracy", "brier", "calibration"]
+MeasureName = Literal["auroc", "auprc", "f1", "precision", "recall", "accuracy", "brier", "calibration"]
 
 
 class Multilabel(Evaluator):
@@ -28,8 +28,9 @@ class Multilabel(Evaluator):
     negative cases is undefined: its metrics are NaN, a note says so, and no macro mean contains it.
 
     - `auroc_macro`: mean AUROC of the defined findings. `auroc_micro`: AUROC of all known (case, finding) pairs pooled.
-      Likewise `auprc` (average precision; chance is the prevalence), `accuracy`, `brier` (mean squared distance of
-      probability and label) and `calibration` (expected calibration error over 15 equal bins).
+      Likewise `auprc` (average precision; chance is the prevalence), `precision` and `recall` of the calls, `accuracy`,
+      `brier` (mean squared distance of probability and label) and `calibration` (expected calibration error over 15
+      equal bins).
     - `f1_macro`: mean F1 of the defined findings. `f1_micro`: F1 of all known pairs pooled.
     - `f1_macro_of_means`: harmonic mean of the mean precision and the mean recall of the defined findings, which the
       code of the chest MMBT (Jacenkow et al., 2022) calls macro F1. It is not the mean of class F1.

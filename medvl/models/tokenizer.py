@@ -1,4 +1,4 @@
-"""Texts to token ids, once: WordPiece tokenizers of the `tokenizers` package, and the corpus they are trained on."""
+"""Texts to token ids, once: tokenizers of the package `tokenizers`, and the corpus they are trained on."""
 
 from __future__ import annotations
 
@@ -149,17 +149,50 @@ def nominal_wordpiece(size: int, max_length: int) -> Tokenizer:
     return Tokenizer(_wordpiece({name: number for number, name in enumerate(names)}, finished=True), max_length)
 
 
+def train_words(texts: Iterable[str], size: int) -> list[str]:
+    """The most frequent words of the training texts, lower case and without punctuation, at most `size` of them.
+
+    Equal texts, in whatever order, give equal words in equal order: the most frequent first, then by the alphabet.
+    """
+    backend = _lower_case(tokenizers.Tokenizer(tokenizers.models.WordLevel({}, unk_token="[UNK]")))
+    trainer = tokenizers.trainers.WordLevelTrainer(vocab_size=size, show_progress=False)
+    backend.train_from_iterator(texts, trainer)
+    numbers = backend.get_vocab()
+    return sorted(numbers, key=numbers.__getitem__)
+
+
+def whole_words(words: Iterable[str], max_length: int) -> Tokenizer:
+    """A vocabulary of whole words behind the special tokens; whatever else stands in a text is [UNK].
+
+    Args:
+        words: lower case, each once.
+        max_length: most ids of a text, [CLS] and [SEP] included.
+    """
+    vocabulary = {name: number for number, name in enumerate([*SPECIAL_TOKENS, *words])}
+    model = tokenizers.models.WordLevel(vocabulary, unk_token="[UNK]")
+    return Tokenizer(_marked(_lower_case(tokenizers.Tokenizer(model)), vocabulary), max_length)
+
+
 def _wordpiece(vocabulary: dict[str, int], finished: bool = False) -> tokenizers.Tokenizer:
-    backend = tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]"))
+    backend = _lower_case(tokenizers.Tokenizer(tokenizers.models.WordPiece(vocabulary, unk_token="[UNK]")))
+    backend.decoder = tokenizers.decoders.WordPiece()
+    return _marked(backend, vocabulary) if finished else backend
+
+
+def _lower_case(backend: tokenizers.Tokenizer) -> tokenizers.Tokenizer:
+    """What BERT's uncased models do to a text before they look words up."""
     backend.normalizer = tokenizers.normalizers.BertNormalizer(lowercase=True)
     backend.pre_tokenizer = tokenizers.pre_tokenizers.BertPreTokenizer()
-    backend.decoder = tokenizers.decoders.WordPiece()
-    if finished:
-        backend.add_special_tokens(list(SPECIAL_TOKENS))
-        ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
-        backend.post_processor = tokenizers.processors.TemplateProcessing(
-            single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
-        )
+    return backend
+
+
+def _marked(backend: tokenizers.Tokenizer, vocabulary: dict[str, int]) -> tokenizers.Tokenizer:
+    """Texts between [CLS] and [SEP]."""
+    backend.add_special_tokens(list(SPECIAL_TOKENS))
+    ends = [(name, vocabulary[name]) for name in ("[CLS]", "[SEP]")]
+    backend.post_processor = tokenizers.processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", pair="[CLS] $A [SEP] $B:1 [SEP]:1", special_tokens=ends
+    )
     return backend
 
 

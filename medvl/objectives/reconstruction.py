@@ -11,19 +11,19 @@ from medvl.models.tokenizer import Tokenizer
 
 @dataclass(frozen=True)
 class RestoredImages:
-    """Radiographs with patches removed, restored and whole.
+    """Radiographs with patches removed, restored and whole; or with nothing removed, and all restored.
 
     Attributes:
         seen: (B, 1, h, w) float, whole: what the encoder reads of it is what is not removed.
         restored: (B, 1, H, W) float, `truth` with restored pixels in place of the removed ones.
         truth: (B, 1, H, W) float; may have another resolution than `seen`.
-        removed: (B, rows, columns) bool, True where a patch was removed.
+        removed: (B, rows, columns) bool, True where a patch was removed; None where all is seen and all restored.
     """
 
     seen: Tensor
     restored: Tensor
     truth: Tensor
-    removed: Tensor
+    removed: Tensor | None
 
 
 @dataclass(frozen=True)

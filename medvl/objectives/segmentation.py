@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.config.schema import Slot
@@ -14,6 +13,7 @@ from medvl.errors import ConfigError
 from medvl.models.base import Batch, Model
 from medvl.models.decoders.base import Decoder
 from medvl.objectives.base import Objective
+from medvl.objectives.map_head import MapHead
 
 
 class Segmentation(Objective):
@@ -106,24 +106,3 @@ class Segmentation(Objective):
 def _pixels(called: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
     """(B, K) each: pixels of both, and those that are called positive."""
     return (called & mask).sum((2, 3)), called.sum((2, 3))
-
-
-class MapHead(nn.Module):
-    """A decoder and a linear classifier of its map's pixels.
-
-    Args:
-        decoder: makes the map.
-        classes: C.
-        dropout: of whole channels.
-    """
-
-    def __init__(self, decoder: Decoder, classes: int, dropout: float) -> None:
-        super().__init__()
-        self.decoder = decoder
-        self.dropout = nn.Dropout2d(dropout)
-        self.classifier = nn.Conv2d(decoder.width, classes, 1)
-
-    def forward(self, features: dict[str, Tensor], size: torch.Size) -> Tensor:
-        """The decoder's features and (H, W) -> (B, C, H, W) float32 logits."""
-        logits = self.classifier(self.dropout(self.decoder(features))).float()
-        return F.interpolate(logits, tuple(size), mode="bilinear", align_corners=False)

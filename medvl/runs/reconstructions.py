@@ -42,7 +42,7 @@ class RestoredCase:
 def restored_cases(found: Reconstruction, tokenizer: Tokenizer | None) -> list[RestoredCase]:
     """Each case of a batch; without a tokenizer no words."""
     parts = [part for part in (found.images, found.texts) if part is not None]
-    count = len(parts[0].removed if isinstance(parts[0], RestoredImages) else parts[0].ids)
+    count = len(parts[0].truth if isinstance(parts[0], RestoredImages) else parts[0].ids)
     images, texts = found.images, found.texts
     return [
         RestoredCase(
@@ -91,10 +91,11 @@ def _pictures(images: RestoredImages, case: int) -> dict[str, np.ndarray]:
         return np.rint(255 * ((pixels - low) / max(high - low, 1e-12)).clip(0, 1)).astype(np.uint8)
 
     seen = shown(images.seen[case, 0].float().cpu().numpy())
-    removed = images.removed[case].cpu().numpy()
-    side = seen.shape[0] // removed.shape[0], seen.shape[1] // removed.shape[1]
-    seen[removed.repeat(side[0], 0).repeat(side[1], 1)] = REMOVED
     restored = shown(images.restored[case, 0].float().cpu().numpy())
+    if images.removed is not None:
+        removed = images.removed[case].cpu().numpy()
+        side = seen.shape[0] // removed.shape[0], seen.shape[1] // removed.shape[1]
+        seen[removed.repeat(side[0], 0).repeat(side[1], 1)] = REMOVED
     return {GIVEN: seen, RESTORED: restored, TRUTH: shown(truth)}
 
 

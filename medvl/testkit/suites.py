@@ -173,11 +173,13 @@ class ObjectiveSuite(Suite):
         assert found.images is not None or found.texts is not None
         if found.images is not None and again.images is not None:
             pictures = found.images
-            assert pictures.restored.shape == pictures.truth.shape and len(pictures.seen) == len(pictures.removed) == 3
+            assert pictures.restored.shape == pictures.truth.shape and len(pictures.seen) == len(pictures.truth) == 3
             assert pictures.restored.equal(again.images.restored)
-            height, width = (pictures.truth.shape[axis + 1] // pictures.removed.shape[axis] for axis in (1, 2))
-            hidden = pictures.removed.repeat_interleave(height, 1).repeat_interleave(width, 2)[:, None]
-            assert pictures.restored[~hidden].equal(pictures.truth[~hidden])
+            if pictures.removed is not None:
+                assert len(pictures.removed) == 3
+                height, width = (pictures.truth.shape[axis + 1] // pictures.removed.shape[axis] for axis in (1, 2))
+                hidden = pictures.removed.repeat_interleave(height, 1).repeat_interleave(width, 2)[:, None]
+                assert pictures.restored[~hidden].equal(pictures.truth[~hidden])
         if found.texts is not None:
             texts = found.texts
             assert texts.ids.shape == texts.hidden.shape == texts.told.shape

@@ -22,7 +22,11 @@ from medvl.models.base import Batch
 from medvl.models.tokenizer import Corpus
 from medvl.plugins import Plugins
 
-TEXTS = ("cough and fever", "shortness of breath after surgery", "check the line", "chest pain on the left side")
+# of more than 25 words, so that ids up to 30 are there in a vocabulary of whole words too
+TEXTS = (
+    "cough and fever", "shortness of breath after surgery", "check the line", "chest pain on the left side",
+    "known pneumonia, now worse; no trauma, rule out effusion",
+)  # fmt: skip
 IMAGE = {"name": "timm", "model": "test_resnet", "weights": "none"}
 TEXT = {
     "name": "bert",

@@ -7,5 +7,6 @@ import medvl
 
 @medvl.hookimpl
 def medvl_register(registry: medvl.Registry) -> None:
-    """The multimodal bitransformer as a fusion."""
+    """The multimodal bitransformer as a fusion, and the one that Dalla Serra 2022 compares it with."""
     registry.register_fusion("mmbt", "medvl_mmbt.fusion:MMBT")
+    registry.register_fusion("attentive", "medvl_mmbt.attentive:Attentive")

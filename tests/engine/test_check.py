@@ -60,7 +60,7 @@ class Wrong(medvl.Objective):
 
 @medvl.hookimpl
 def medvl_register(registry):
-    registry.register_encoder("gru", Gru)
+    registry.register_encoder("small_gru", Gru)
     registry.register_objective("torn", Torn)
     registry.register_objective("wrong", Wrong)
 '''
@@ -204,15 +204,15 @@ def outsider(folder: Path, *overrides: str):
 
 def test_a_capability_that_an_encoder_lacks_is_refused_with_what_would_fit(tmp_path):
     with pytest.raises(ConfigError) as caught:
-        check_experiment(outsider(tmp_path, "finetune.text=gru"))
-    for words in ("fusion 'mmbt' requires 'joint' of its text encoder", "takes embeddings from outside", "'gru'",
+        check_experiment(outsider(tmp_path, "finetune.text=small_gru"))
+    for words in ("fusion 'mmbt' requires 'joint' of its text encoder", "takes embeddings from outside", "'small_gru'",
                   "it has: none",
                   "`medvl fits text FILE`"):  # fmt: skip
         assert words in str(caught.value)
 
 
 def test_the_outsiders_encoder_fits_a_late_fusion(tmp_path):
-    plan = check_experiment(outsider(tmp_path, "finetune.text=gru", "finetune.fusion=concat"))["finetune"]
+    plan = check_experiment(outsider(tmp_path, "finetune.text=small_gru", "finetune.fusion=concat"))["finetune"]
     assert plan.features["text.pooled"].width == 16
 
 
@@ -233,12 +233,12 @@ def fits(folder: Path, slot: str, *overrides: str) -> dict[str, str]:
 def test_what_fits_a_slot(tmp_path):
     texts = fits(tmp_path, "text")
     assert texts["bert"] == ""
-    assert "requires 'joint'" in texts["gru"]
-    assert set(texts) == {"bert", "gru"}  # of this modality alone
+    assert "requires 'joint'" in texts["small_gru"]
+    assert set(texts) == {"bert", "gru", "small_gru"}  # of this modality alone
 
 
 def test_what_fits_beside_an_outsider(tmp_path):
-    fusions = fits(tmp_path, "fusion", "finetune.text=gru", "finetune.fusion=concat")
+    fusions = fits(tmp_path, "fusion", "finetune.text=small_gru", "finetune.fusion=concat")
     assert all("requires 'joint'" in fusions[name] for name in ("mmbt", "medvill"))
     assert {"concat", "image_only", "text_only"} <= {name for name, why in fusions.items() if not why}
 

@@ -70,7 +70,7 @@ def test_a_run_with_a_one_file_plugin_is_found_again(tmp_path, cases):
     from tests.test_matrix import GRU
 
     stage = small.PLAIN_STAGE | {"stop": None, "budget": {"steps": 1, "batch_size": 8}}
-    stage["model"] = stage["model"] | {"text": {"name": "gru"}, "fusion": {"name": "concat"}}
+    stage["model"] = stage["model"] | {"text": {"name": "small_gru"}, "fusion": {"name": "concat"}}
     path = small.write(tmp_path, small.experiment(only=stage))
     with pytest.raises(SystemExit) as end:
         main(["run", str(path), "--plugin", str(GRU)])

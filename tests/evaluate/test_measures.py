@@ -5,7 +5,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss
+from sklearn.metrics import accuracy_score, average_precision_score, brier_score_loss, precision_score, recall_score
 from torchmetrics.functional.classification import binary_calibration_error
 
 from medvl import Cases, ConfigError, DataSpec
@@ -38,6 +38,8 @@ def expected_calibration(labels, probabilities):
 
 REFERENCES = {
     "auprc": lambda y, p: average_precision_score(y, p),
+    "precision": lambda y, p: precision_score(y, p > 0.5),
+    "recall": lambda y, p: recall_score(y, p > 0.5),
     "accuracy": lambda y, p: accuracy_score(y, p > 0.5),
     "brier": lambda y, p: brier_score_loss(y, p),
     "calibration": expected_calibration,

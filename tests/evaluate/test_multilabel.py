@@ -87,6 +87,25 @@ def test_golden(stem):
     fixture.close(weighted, "out.micro_auroc")
 
 
+@pytest.mark.parametrize("stem", ["chest_mmbt_metrics"])
+def test_golden_precision_and_recall_have_their_right_names(stem):
+    """The reference takes missed positives for false alarms, so what it calls precision is recall."""
+    fixture = golden(stem)
+    labels, logits = (fixture.part("in")[name].numpy() for name in ("labels", "logits"))
+    names = tuple(f"class {k}" for k in range(labels.shape[1]))
+    measures = evaluator(names, metrics=("precision", "recall", "accuracy"))
+    metrics = measures.evaluate(cases(labels, logits), intervals=False).metrics
+    for average in ("macro", "micro"):
+        fixture.close(torch.tensor(metrics[f"recall_{average}"]), f"out.{average}_precision")
+        fixture.close(torch.tensor(metrics[f"precision_{average}"]), f"out.{average}_recall")
+    fixture.close(torch.tensor(metrics["accuracy_macro"]), "out.accuracy")
+    hits, misses, _, false_alarms = fixture.tensors["out.confusion"]
+    for k, name in enumerate(names):
+        positive, called = (hits[k] + misses[k]).clamp(min=1), (hits[k] + false_alarms[k]).clamp(min=1)
+        assert metrics[f"recall/{name}"] == pytest.approx(float(hits[k] / positive))
+        assert metrics[f"precision/{name}"] == pytest.approx(float(hits[k] / called))
+
+
 @pytest.mark.parametrize("value, side", [(0, "positive"), (1, "negative"), (np.nan, "positive")])
 def test_a_one_sided_finding_is_undefined_said_and_never_averaged_in(value, side):
     given_cases = simulated()

@@ -45,6 +45,11 @@ class TestMultilabel(ObjectiveSuite):
     name = "multilabel"
 
 
+class TestAutoencoder(ObjectiveSuite):
+    name = "autoencoder"
+    parameters = {"decoder": {"name": "mirror", "blocks": [1, 1, 1, 1], "stem": [8, 8]}}
+
+
 class TestMaskedLanguageModelling(ObjectiveSuite):
     name = "mlm"
     parameters = {"probability": 0.5}
@@ -91,6 +96,16 @@ class TestMMBT(FusionSuite):
 class TestReleasedMMBT(FusionSuite):
     name = "mmbt"
     parameters = {"preset": "released"}
+
+
+class TestAttentive(FusionSuite):
+    name = "attentive"
+    parameters = {"width": 32, "hidden": 16, "dropout": 0.0}
+    model = {"text": {"name": "gru", "width": 16, "hidden": [8, 16], "vocab_size": 100}}
+
+
+class TestReleasedAttentive(TestAttentive):
+    parameters = {"preset": "released", "width": 32, "hidden": 16, "dropout": 0.0}
 
 
 class TestMedViLL(FusionSuite):
@@ -148,3 +163,8 @@ class TestTimm(EncoderSuite):
 class TestBert(EncoderSuite):
     name = "bert"
     parameters = {"weights": "none", "layers": 1, "width": 32, "vocab_size": 128}
+
+
+class TestGru(EncoderSuite):
+    name = "gru"
+    parameters = {"width": 16, "hidden": [8, 8], "vocab_size": 128}

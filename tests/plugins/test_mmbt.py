@@ -1,12 +1,16 @@
+from pathlib import Path
+
 import pytest
 import tokenizers
 import torch
+import yaml
 from medvl_mmbt.fusion import MMBT
 from medvl_mmbt.pooling import GridPool, nearest_square
 from torch import Tensor, nn
 from torch.nn import functional
 
 import medvl
+from medvl.datasets.mimic_cxr.dataset import LABELS
 from medvl.models.base import ImageEncoder, Model
 from medvl.models.bert_encoder import BertEncoder
 from medvl.models.masks.layout import Layout
@@ -16,6 +20,8 @@ from medvl.models.tokenizer import Corpus, Tokenizer
 from medvl.models.weights import load_weights
 from tests.golden_fixtures import Golden, golden
 from tests.plugins.joint_places import check_places
+
+EXPERIMENTS = Path(__file__).parents[2] / "experiments"
 
 # where the reference's weights stand in ours
 PAPER_NAMES = {
@@ -187,6 +193,15 @@ def test_released_layout_equals_the_reference(stem, tmp_path):
     loss = (given["class_weights"] * losses).mean() * config["classes"]
     fixture.close(loss, "out.loss")
     check_gradients(fixture, RELEASED_NAMES, model, loss)
+
+
+@pytest.mark.parametrize("stem", ["chest_mmbt_forward"])
+def test_the_paper_s_experiment_weighs_findings_as_the_released_code(stem):
+    """In the order of the reader's findings, which is the alphabet's in both."""
+    stages = yaml.safe_load((EXPERIMENTS / "papers" / "mmbt.yaml").read_text(encoding="utf-8"))["stages"]
+    written = stages["finetune"]["objective"]["loss"]["class_weight"]
+    torch.testing.assert_close(torch.tensor(written), golden(stem).tensors["in.class_weights"], atol=5e-4, rtol=0)
+    assert len(LABELS) == len(written) and list(LABELS) == sorted(LABELS)
 
 
 def small(preset="paper", mask=bidirectional, size=64, **fusion) -> Model:

@@ -24,7 +24,8 @@ class Reconstructions(Panel):
     about: ClassVar[str] = (
         "Gray patches are removed, and the model restores them. Words in colour are hidden: green where the model "
         "restores them, red where it says another, with the hidden one behind it. What is hidden is drawn from a fixed "
-        "seed. Targets that are normalised patch by patch are shown with the true mean and variance of each patch."
+        "seed. Targets that are normalised patch by patch are shown with the true mean and variance of each patch. An "
+        "autoencoder removes nothing: it restores all that it sees."
     )
 
     def lacks(self, subject: Subject) -> str | None:

@@ -3,11 +3,13 @@
 import pytest
 import torch
 
+from medvl.contract import Feature
 from medvl.errors import ConfigError
 from medvl.models.base import ImageEncoder, Model
 from medvl.models.decoders.fcn import Fcn
 from medvl.models.decoders.fpn import Fpn
 from medvl.models.decoders.linear import Linear
+from medvl.models.decoders.mirror import Mirror
 from medvl.models.decoders.pyramid import Pyramid
 from medvl.models.decoders.upernet import UperNet
 from medvl.models.timm_encoder import TimmEncoder
@@ -28,7 +30,7 @@ def features(model, decoder, cases=2):
 
 MAKE = {
     "linear": Linear, "fcn": lambda model: Fcn(model, level=2, width=8), "fpn": lambda model: Fpn(model, width=8),
-    "upernet": lambda model: UperNet(model, width=8),
+    "upernet": lambda model: UperNet(model, width=8), "mirror": lambda model: Mirror(model, stem=(8, 8)),
 }  # fmt: skip
 
 
@@ -82,7 +84,14 @@ class Pooled(ImageEncoder):
     tokens = 1
 
 
-@pytest.mark.parametrize(("name", "message"), [("fpn", "gives none. do: take decoder 'linear'"), ("linear", "a grid")])
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("fpn", "gives none. do: take decoder 'linear'"),
+        ("mirror", "gives none. do: take decoder 'linear'"),
+        ("linear", "a grid"),
+    ],
+)
 def test_an_encoder_without_maps_is_refused(name, message):
     with pytest.raises(ConfigError, match=message):
         MAKE[name](Model(image=Pooled()))
@@ -91,3 +100,39 @@ def test_an_encoder_without_maps_is_refused(name, message):
 def test_a_level_that_is_not_there_is_refused(model):
     with pytest.raises(ConfigError, match="level is 5; this image encoder has levels 1 to 4"):
         Fcn(model, level=5)
+
+
+def test_the_mirror_meets_every_level_again_and_ends_at_the_images_size():
+    model = Model(image=TimmEncoder(48, model="resnet18"))  # 12, 6, 3 and 2 cells a side
+    decoder = Mirror(model, blocks=(1, 2, 3, 4), stem=(16, 8))
+    met: list[tuple[int, ...]] = []
+    for stage in decoder.stages:
+        stage.register_forward_hook(lambda module, given, out: met.append(tuple(out.shape[1:])))
+    found = decoder({"image.level4": torch.randn(2, 512, 2, 2)})
+    assert met == [(level.width, *level.grid) for level in reversed(model.image.maps)]
+    assert [len(stage) for stage in decoder.stages] == [4, 3, 2, 1]  # a ResNet's depths, read from the deepest
+    assert found.shape == (2, 8, 48, 48)
+
+
+def test_the_mirror_hears_the_deepest_level_alone():
+    assert Mirror(Model(image=TimmEncoder(SIZE, model="test_resnet"))).needs == ("image.level4",)
+
+
+def test_the_mirror_of_a_resnet_50_is_about_as_large():
+    with torch.device("meta"):
+        model = Model(image=TimmEncoder(224, model="resnet50"))
+        decoder = Mirror(model, blocks=(3, 4, 6, 3), block="bottleneck")
+    encoder, mirrored = (sum(p.numel() for p in module.parameters()) for module in (model.image, decoder))
+    assert 0.8 < mirrored / encoder < 1.2
+
+
+def test_depths_and_widths_that_do_not_fit_are_refused(model):
+    with pytest.raises(ConfigError, match="one number above 0 is needed for each of 4 levels"):
+        Mirror(model, blocks=(2, 2, 2))
+    with pytest.raises(ConfigError, match="4 divides, and this encoder has levels of 6"):
+        Mirror(Model(image=Narrow()), block="bottleneck")
+
+
+class Narrow(Pooled):
+    def features(self):
+        return [Feature("image.level1", 6, grid=(4, 4))]
