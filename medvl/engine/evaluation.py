@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 from medvl.engine.asked import cautions, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
+from medvl.engine.given import given_to
 from medvl.engine.outcome import result_table
 from medvl.engine.overlays import draw_overlays
-from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.stage_data import StageData
@@ -45,7 +45,7 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
         asking = [one for one in evaluators if one.split == split or (split == "val" and one.tunes)]
         cases[split] = _predicted(context, trainable, data, split, asking)
-    given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
+    given = [given_to(one, context, trainable, data, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
