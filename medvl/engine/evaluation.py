@@ -9,6 +9,7 @@ from medvl.engine.asked import cautions, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
 from medvl.engine.given import given_to
+from medvl.engine.heatmaps import draw_heatmaps
 from medvl.engine.outcome import result_table
 from medvl.engine.overlays import draw_overlays
 from medvl.engine.predicting import cases_of, predict
@@ -17,6 +18,7 @@ from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
 from medvl.evaluate.base import Cases, Evaluator, Result
+from medvl.evaluate.grounding import Grounding
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
 from medvl.runs.draws import write_draws
@@ -61,6 +63,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for stem, table, result in zip(stems, tables, results, strict=True):
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
+    for stem, evaluator, own in zip(stems, evaluators, given, strict=True):
+        if context.pictures and isinstance(evaluator, Grounding):
+            draw_heatmaps(context, data, evaluator, own, stem)
     keys = {split: case_keys(data.table, predicted.rows) for split, predicted in cases.items()}
     for place, (stem, evaluator, result) in enumerate(zip(stems, evaluators, results, strict=True)):
         write_draws(context.folder / names.draws_file(stem), place, evaluator, result, keys[evaluator.split])

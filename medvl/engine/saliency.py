@@ -49,8 +49,7 @@ def with_maps(
             context.guard.check()
             progress.advance(maps)
 
-        # a case comes once for each of its findings, always as pixels: a gradient needs the encoder
-        feeder = context.feeder(replace(data.cases(cases.rows[of[:, 0]]), features=None))
+        feeder = context.feeder(data.pixels(cases.rows[of[:, 0]]))  # a case comes once for each of its findings
         maps = maps_of(context.fabric, trainable, feeder, of[:, 1], context.plan.views[0], after_batch)
     return replace(cases, fields=cases.fields | {"boxed": of, "boxes": boxes}, outputs=cases.outputs | {SALIENCY: maps})
 

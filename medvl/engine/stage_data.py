@@ -110,6 +110,10 @@ class StageData:
             answers=self.answers, masks=self.masks,
         )  # fmt: skip
 
+    def pixels(self, rows: np.ndarray) -> CaseArrays:
+        """The same, always with radiographs and never with features in their place."""
+        return replace(self.cases(rows), features=None)
+
     def shown(self, rows: np.ndarray) -> np.ndarray:
         """(n,) int64: by which the store and features are asked for what these rows show."""
         return self.cases(rows).shown(rows)

@@ -49,6 +49,7 @@ class Grounding(Evaluator):
     smoke = MappingProxyType({"replicates": 20})
     reads: ClassVar[tuple[str, ...]] = ("boxes",)
     wants: tuple[str, ...] = (SALIENCY,)
+    listing: ClassVar[str] = "located"
 
     def __init__(
         self,
@@ -87,7 +88,7 @@ class Grounding(Evaluator):
         if not len(of):
             result.notes.append(f"no case of split {self.split} has a box of one of the findings")
             return result
-        maps = np.asarray(cases.outputs[SALIENCY])
+        maps = cases.outputs[SALIENCY]
         overlaps, hits, areas = localised(maps, boxes, self.threshold)
         positions, place = np.unique(of[:, 0], return_inverse=True)
         values = np.full((len(positions), len(MEASURES), len(self.labels)), np.nan)  # (n, M, K)
@@ -109,6 +110,13 @@ class Grounding(Evaluator):
         if empty:
             notes.append(f"{empty} of {len(areas)} maps have nothing above 0; they count as misses")
         return notes
+
+    def listed(self, cases: Cases) -> dict[str, np.ndarray]:
+        """Each map: row of the study table, finding, `iou`, and `pointing` (1 inside a box, else 0)."""
+        of = cases.fields["boxed"]
+        overlaps, hits, _ = localised(cases.outputs[SALIENCY], cases.fields["boxes"], self.threshold)
+        names = np.array(self.labels, object)[of[:, 1]]
+        return {"row": cases.rows[of[:, 0]], "finding": names, "iou": overlaps, "pointing": hits.astype(np.int64)}
 
     def table(self, result: Result) -> tuple[list[str], list[list[str]]]:
         """Both measures with their intervals: the mean over findings, then each that has boxes, and its cases."""

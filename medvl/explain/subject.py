@@ -24,9 +24,9 @@ from medvl.engine.opened_data import OpenedData
 from medvl.engine.trainable import Trainable
 from medvl.errors import DataError
 from medvl.explain.choice import named, varied, with_word
-from medvl.explain.pictures import shown_pixels
 from medvl.models.base import Batch
 from medvl.models.token_store import tokenize
+from medvl.runs.heat import shown_pixels
 
 POOL = 40  # cases that retrieved ones are searched among
 BATCH = 16
@@ -141,6 +141,11 @@ class Subject:
     def batch(self, row: int) -> Batch:
         """One case alone, so that no text is padded."""
         with closing(self.feeder(np.array([row])).once()) as batches:
+            return next(batches)
+
+    def repeated(self, row: int, times: int) -> Batch:
+        """One case several times, `BATCH` at most."""
+        with closing(self.feeder(np.full(times, row)).once()) as batches:
             return next(batches)
 
     @torch.no_grad()

@@ -8,5 +8,8 @@ from medvl.explain.panels.predictions import PredictedFindings
 from medvl.explain.panels.reconstruction import Reconstructions
 from medvl.explain.panels.reports import WrittenReports
 from medvl.explain.panels.retrieved import RetrievedCases
+from medvl.explain.panels.saliency import SalientRegions
 
-PANELS: tuple[type[Panel], ...] = (Attention, Reconstructions, WrittenReports, RetrievedCases, PredictedFindings)
+PANELS: tuple[type[Panel], ...] = (
+    Attention, SalientRegions, Reconstructions, WrittenReports, RetrievedCases, PredictedFindings
+)  # fmt: skip
