@@ -46,7 +46,7 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     tuned = [evaluator for evaluator in evaluators if evaluator.tunes]
     for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
         asking = [one for one in evaluators if one.split == split or (split == "val" and one.tunes)]
-        cases[split] = _predicted(context, trainable, data, split, asking)
+        cases[split] = predicted_cases(context, trainable, data, split, asking)
     given = [given_to(one, context, trainable, data, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
@@ -80,9 +80,14 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     return tables
 
 
-def _predicted(
+def predicted_cases(
     context: StageContext, trainable: Trainable, data: StageData, split: str, evaluators: Sequence[Evaluator]
 ) -> Cases:
+    """A split's cases with what these evaluators want of the objective's predictions.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
     rows, wanted = data.splits[split], wanted_by(evaluators, trainable.objective)
     if not wanted:
         return cases_of(data, split, {}, evaluators)

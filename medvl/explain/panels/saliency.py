@@ -40,9 +40,9 @@ class SalientRegions(Panel):
 
     title: ClassVar[str] = "Regions that speak for a finding"
     about: ClassVar[str] = (
-        "Grad-CAM. Choose a finding (arrow keys go through them): bright is what raises its logit most, each finding on "
-        "a scale of its own. Boxes are the data's, not the model's; IoU is that of the boxes with the region above half "
-        "of the map's largest value. A bright region says what the classifier used, not that the finding is there."
+        "Grad-CAM. Choose a finding (arrow keys go through them): bright is what raises its logit most, each on "
+        "a scale of its own. Boxes are the data's, not the model's; IoU is that of the boxes with the region above "
+        "half of the map's largest value. A bright region says what the classifier used, not that the finding is there."
     )
 
     def lacks(self, subject: Subject) -> str | None:
