@@ -16,10 +16,11 @@ import click
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--stage", help="Which stage of the run; the newest evaluated one where left out.")
 @click.option("--metric", metavar="NAME",
-              help="A metric, or the beginning of several (auroc: each finding's, too). [default: all averages]")  # fmt: skip
+              help="A metric, or the beginning of several (auroc: of each finding, too). [default: all averages]",
+)  # fmt: skip
 @click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Of who gets whose text and image.")
 @click.option("--out", type=click.Path(path_type=Path),
-              help="Folder of table (.md, .csv) and picture; figures/ablation of the stage where left out.")  # fmt: skip
+              help="Folder of table (.md, .csv) and picture; figures/ablation of the stage if left out.")  # fmt: skip
 def command(run: Path, stage: str | None, metric: str | None, seed: int, out: Path | None) -> None:
     """ablation.md, ablation.csv and ablation.png."""
     from medvl.engine.ablation import INTACT, ablate
@@ -35,7 +36,7 @@ def command(run: Path, stage: str | None, metric: str | None, seed: int, out: Pa
     metrics = metrics_of(intact.draws, metric)
     told = {name: differences(intact.draws, judged.draws, metrics) for name, judged in found.items()}
     comparisons = {name: comparison for name, (comparison, _) in told.items()}
-    notes = [f"{kept.split}: 95% percentile bootstrap, {kept.sample}, the same for all inputs" for kept in intact.draws]
+    notes = [f"differences: 95% percentile bootstrap, {kept.sample}, the same for all inputs" for kept in intact.draws]
     notes += [f"{name}: {why}" for name, (_, left_out) in told.items() for why in left_out]
     notes += [note for comparison in comparisons.values() for note in comparison.notes]
     title = f"{trained.folder.parent.name}: what text and image contribute to stage {trained.stage.name}"

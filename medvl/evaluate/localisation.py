@@ -24,8 +24,8 @@ def localised(
         side: pixels a side at which they are compared.
 
     Returns:
-        (P,) intersection over union of region and boxes; (P,) 1 where the largest value lies in a box, else 0 (the
-        pointing game of Zhang et al., 2018, without its margin); (P,) share of the image's area.
+        (P,) intersection over union of region and boxes; (P,) 1 where the centre of the largest cell lies in a box,
+        else 0 (the pointing game of Zhang et al., 2018, without its margin); (P,) share of the image's area.
     """
     overlaps, hits, areas = np.zeros(len(maps)), np.zeros(len(maps)), np.zeros(len(maps))
     for start in range(0, len(maps), CHUNK):
@@ -36,7 +36,7 @@ def localised(
         region = cells > np.maximum(threshold * cells.max(1, keepdims=True), 0)
         either = (region | inside).sum(1)
         overlaps[part] = (region & inside).sum(1) / np.maximum(either, 1)
-        hits[part] = inside[np.arange(len(cells)), cells.argmax(1)] & region.any(1)
+        hits[part] = inside[np.arange(len(cells)), _centres(maps[part], side)] & region.any(1)
         areas[part] = inside.mean(1)
     return overlaps, hits, areas
 
@@ -55,6 +55,14 @@ def covered(boxes: np.ndarray, first: int, count: int, side: int) -> np.ndarray:
         columns, rows = _pixels(x, width, side), _pixels(y, height, side)
         inside[int(number) - first, rows, columns] = True
     return inside
+
+
+def _centres(maps: np.ndarray, side: int) -> np.ndarray:
+    """(P,) place of the pixel at the centre of each map's largest cell, the first of equal ones."""
+    _, height, width = maps.shape
+    row, column = np.divmod(maps.reshape(len(maps), -1).argmax(1), width)
+    at = [((each + 0.5) * side / cells).astype(int) for each, cells in ((row, height), (column, width))]
+    return at[0] * side + at[1]
 
 
 def _pixels(start: float, length: float, side: int) -> slice:
