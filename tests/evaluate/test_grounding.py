@@ -61,9 +61,7 @@ def test_overlap_and_hit_pixel_by_pixel(threshold):
         assert areas[number] == pytest.approx(area / side**2)
         row, column = np.unravel_index(maps[number].argmax(), maps[number].shape)
         x, y = (column + 0.5) / 4, (row + 0.5) / 4
-        assert hits[number] == any(
-            b[1] <= x < b[1] + b[3] and b[2] <= y < b[2] + b[4] for b in boxes if b[0] == number
-        )
+        assert hits[number] == any(b[1] <= x < b[1] + b[3] and b[2] <= y < b[2] + b[4] for b in boxes if b[0] == number)
 
 
 def test_several_boxes_of_one_finding_count_together():

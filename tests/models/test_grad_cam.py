@@ -9,8 +9,8 @@ from medvl.models.grad_cam import grad_cam
 from medvl.models.timm_encoder import TimmEncoder
 
 SIZE = 32
-# a CNN, one whose last map is no stage's output, tokens with a class token, maps with channels last
-MODELS = {"test_resnet": 32, "densenet121": 32, "test_vit": 32, "convnext_atto": 32, "swin_tiny_patch4_window7_224": 224}
+# a CNN; one that timm names a map behind a last normalisation of; tokens with a class token; mobile and modern CNNs
+MODELS = ("test_resnet", "densenet121", "test_vit", "test_efficientnet", "test_convnext")
 
 
 def classifier(model, feature="pooled", size=SIZE):
@@ -28,9 +28,8 @@ def classifier(model, feature="pooled", size=SIZE):
 
 @pytest.mark.parametrize("model", MODELS)
 def test_every_kind_of_encoder_gives_a_map_for_each_case_and_finding(model):
-    size = MODELS[model]
-    encoder, logits = classifier(model, size=size)
-    images = torch.randn(2, 1, size, size)
+    encoder, logits = classifier(model, size=64)
+    images = torch.randn(2, 1, 64, 64)
     cells = encoder.cells()
     assert cells is not None
     before = logits(images).detach()
@@ -82,6 +81,13 @@ def test_tokens_are_laid_out_row_by_row_behind_what_stands_before_them(prefix):
     torch.testing.assert_close(cells.output_of(maps, output), output)
 
 
+def test_channels_may_come_last():
+    cells, output = Cells(nn.Identity(), channels_last=True), torch.randn(4, 2, 3, 5)
+    maps = cells.map_of(output)
+    torch.testing.assert_close(maps[:, :, 1, 2], output[:, 1, 2])
+    torch.testing.assert_close(cells.output_of(maps, output), output)
+
+
 def test_the_brightest_cell_is_the_one_that_the_finding_is_read_from():
     encoder, _ = classifier("test_resnet", "tokens")
     images = torch.randn(1, 1, SIZE, SIZE)
@@ -89,7 +95,7 @@ def test_the_brightest_cell_is_the_one_that_the_finding_is_read_from():
     place = int(tokens.norm(dim=1).argmax())
 
     def logits(given):
-        return encoder(given, ("tokens",))["tokens"] @ tokens[place].detach()[:, None].expand(-1, 1) @ torch.ones(1, 1)
+        return (encoder(given, ("tokens",))["tokens"] @ tokens[place].detach()).amax(1, keepdim=True)
 
-    found = grad_cam(encoder.cells(), lambda given: logits(given).amax(1), images, torch.tensor([0]))
+    found = grad_cam(encoder.cells(), logits, images, torch.tensor([0]))
     assert int(found.flatten().argmax()) == place

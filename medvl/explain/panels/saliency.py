@@ -12,6 +12,7 @@ import torch
 
 from medvl.engine.saliency import logits_of
 from medvl.evaluate.localisation import localised
+from medvl.explain.choice import foremost
 from medvl.explain.map_figure import map_figure
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
@@ -67,14 +68,10 @@ class SalientRegions(Panel):
 
 
 def _looks(subject: Subject, case: Case) -> list[Look]:
-    """Findings with boxes first, then others that the case has, then the most probable."""
+    """The foremost findings and their maps."""
     trainable, labels = subject.trainable, subject.trained.labels
     probabilities = subject.predict(np.array([case.row]), "logits")[0].sigmoid().tolist()
-    boxed = {box.label for box in case.boxes}
-    order = sorted(
-        range(len(labels)),
-        key=lambda k: (labels[k] not in boxed, labels[k] not in case.positives, -probabilities[k]),
-    )[:FINDINGS]
+    order = foremost(case, labels, probabilities, FINDINGS)
     batch, view = subject.repeated(case.row, len(order)), subject.trained.plan.views[0]
     cells = trainable.model.image.cells() if trainable.model.image is not None else None
     assert cells is not None  # `lacks` has asked
