@@ -12,7 +12,6 @@ from medvl.engine.load import TrainedStage
 from medvl.errors import DataError
 from medvl.runs.ablation import differences, metrics_of
 from medvl.runs.results import read_results
-from tests import small
 
 ALL = [INTACT, "text removed", "text shuffled", "image removed", "image shuffled"]
 

@@ -29,8 +29,8 @@ class WordsAndRegions(Panel):
     about: ClassVar[str] = (
         "Each word is left out of the text in turn, and each cell of the radiograph painted gray: how much the "
         "finding's logit falls is the contribution. Words in red raise the finding, words in blue lower it, and bright "
-        "cells raise it, all on one scale; the numbers of words appear under the pointer. Parts that say the same stand "
-        "in for each other, and then each of them looks small."
+        "cells raise it, all on one scale; the numbers of words appear under the pointer. Parts that say the same "
+        "stand in for each other, and then each of them looks small."
     )
 
     def lacks(self, subject: Subject) -> str | None:
