@@ -23,9 +23,9 @@ import click
               help="Folder of table (.md, .csv) and picture; figures/ablation of the stage if left out.")  # fmt: skip
 def command(run: Path, stage: str | None, metric: str | None, seed: int, out: Path | None) -> None:
     """ablation.md, ablation.csv and ablation.png."""
-    from medvl.engine.ablation import INTACT, ablate
+    from medvl.engine.ablation import ablate
     from medvl.engine.load import TrainedStage
-    from medvl.runs.ablation import ablation_table, differences, metrics_of, subject_of
+    from medvl.runs.ablation import INTACT, ablation_table, differences, metrics_of, subject_of
     from medvl.runs.curves import write_figure
     from medvl.runs.folder import FIGURES
     from medvl.runs.forest import plot_forest

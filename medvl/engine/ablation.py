@@ -20,10 +20,9 @@ from medvl.engine.stage_data import StageData, read_stage_data, tokens_of
 from medvl.errors import DataError
 from medvl.evaluate.base import Evaluator, Result
 from medvl.models.tokenizer import Tokenizer
+from medvl.runs.ablation import INTACT
 from medvl.runs.draws import KeptDraws, kept_draws
 from medvl.runs.predictions import case_keys
-
-INTACT = "intact"
 
 
 @dataclass(frozen=True)

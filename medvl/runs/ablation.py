@@ -14,7 +14,12 @@ from medvl.runs.kept_comparison import compare_draws
 from medvl.runs.subject import Subject, decimals, spelled
 from medvl.runs.tables import Table
 
+INTACT = "intact"  # the inputs as they are
 MARK = "*"  # beside a difference that is significant
+HOW = (
+    f"behind the colon: the difference to the intact inputs; {MARK} p < {SIGNIFICANT} (single findings: after Holm's "
+    "correction)"
+)
 
 
 def metrics_of(draws: Sequence[KeptDraws], asked: str | None) -> list[str]:
@@ -74,7 +79,7 @@ def ablation_table(
     *,
     title: str,
 ) -> Table:
-    """A line a metric: its value with its interval, and for each change of the inputs what it adds or takes.
+    """A line a metric: its value with its interval, and for each change of the inputs its value and the difference.
 
     Args:
         results: of each evaluator on the intact inputs.
@@ -83,13 +88,13 @@ def ablation_table(
         notes: to stand below.
         title: above.
     """
-    columns = ["metric", "intact", *(f"{name}: difference" for name in comparisons)]
+    columns = ["metric", INTACT, *comparisons]
     rows = []
     for name in metrics:
         result = next(each for each in results if name in each.metrics)
         told = [_cell(comparison.metrics.get(name), name) for comparison in comparisons.values()]
         rows.append([name, cell(result, name), *told])
-    return Table(title, columns, rows, [f"{MARK} p < {SIGNIFICANT} (single findings: after Holm's correction)", *notes])
+    return Table(title, columns, rows, [HOW, *notes])
 
 
 def subject_of(draws: Sequence[KeptDraws], metrics: Sequence[str]) -> Subject:
@@ -102,4 +107,6 @@ def _cell(compared: Compared | None, name: str) -> str:
     if compared is None:
         return "–"
     p = compared.adjusted if "/" in name else compared.difference.p
-    return spelled(compared.difference, decimals(compared.b)) + (f" {MARK}" if p < SIGNIFICANT else "")
+    places = decimals(compared.b)
+    mark = f" {MARK}" if p < SIGNIFICANT else ""
+    return f"{compared.a:.{places}f}: {spelled(compared.difference, places)}{mark}"
