@@ -53,23 +53,21 @@ def ablate(trained: TrainedStage, seed: int = 0) -> dict[str, Judged]:
 
     Raises:
         DataError: the stage has no evaluator that draws intervals, or it segments.
-        Interrupted: asked to stop.
     """
     if trained.trainable.objective.segments:
         raise DataError(f"stage '{trained.stage.name}' outlines what it sees, and reads nothing else to do without")
-    with InterruptGuard() as guard:
-        context = _context(trained, guard)
-        trained.trainable.to(context.fabric.device).eval()
-        data = _read(context, trained)
-        judge = _judge(context, trained, data)
-        found = {INTACT: judge(data)}
-        if not found[INTACT].draws:
-            raise DataError(
-                f"stage '{trained.stage.name}' has no evaluator that draws intervals, so no difference can be told. "
-                "do: give the folder of a stage with `evaluate:`, replicates above 0"
-            )
-        for name, change in _changes(trained).items():
-            found[name] = judge(change(data, seed))
+    context = _context(trained)
+    trained.trainable.to(context.fabric.device)
+    data = _read(context, trained)
+    judge = _judge(context, trained, data)
+    found = {INTACT: judge(data)}
+    if not found[INTACT].draws:
+        raise DataError(
+            f"stage '{trained.stage.name}' has no evaluator that draws intervals, so no difference can be told. "
+            "do: give the folder of a stage with `evaluate:`, replicates above 0"
+        )
+    for name, change in _changes(trained).items():
+        found[name] = judge(change(data, seed))
     return found
 
 
@@ -77,10 +75,10 @@ Change = Callable[[StageData, int], StageData]
 
 
 def _changes(trained: TrainedStage) -> dict[str, Change]:
-    """Those that the model can tell."""
+    """Those of what the model reads; a text that it is to write is none of that."""
     changes: dict[str, Change] = {}
-    text = trained.trainable.model.text
-    if trained.plan.reads_text and text is not None:
+    text, writes = trained.trainable.model.text, "report" in trained.trainable.objective.predicts
+    if trained.plan.reads_text and text is not None and not writes:
         changes |= {"text removed": lambda data, _: _without_text(data, text.tokenizer), "text shuffled": _other_text}
     if trained.plan.views:
         changes |= {"image removed": lambda data, _: _without_image(data), "image shuffled": _other_image}
@@ -146,11 +144,12 @@ def _by_split(evaluators: list[Evaluator]) -> Mapping[str, list[Evaluator]]:
     return {split: [each for each in evaluators if each.split == split] for split in splits}
 
 
-def _context(trained: TrainedStage, guard: InterruptGuard) -> StageContext:
+def _context(trained: TrainedStage) -> StageContext:
     experiment = trained.experiment
     device, precision = settle(experiment.device, experiment.precision)
     fabric = make_fabric(device, 1, precision)
     digest = trained.folder.name.rpartition("-")[2]
+    guard = InterruptGuard()  # not entered: there is nothing to save, so Ctrl-C may stop at once
     return StageContext(experiment, trained.plan, fabric, digest, trained.folder, {}, guard, pictures=False)
 
 
