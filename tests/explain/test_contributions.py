@@ -95,7 +95,7 @@ def test_the_panel_shows_the_text_in_colours_beside_each_finding(subject):
     page, case = spelled(shown.body), subject.cases[0]
     assert page.count("without the text") == 2 * 3  # the sentence, and the map's alternative text
     assert "background:rgba(" in page and f"contributions-{case.key}.png" in shown.pictures
-    assert all(finding in page for finding in case.positives[:1])
+    assert any(finding in page for finding in case.positives)
 
 
 def test_a_case_without_text_has_regions_alone(subject):
