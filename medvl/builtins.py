@@ -78,6 +78,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_evaluator("retrieval", "medvl.evaluate.retrieval:Retrieval")
     registry.register_evaluator("vqa", "medvl.evaluate.question_answering:QuestionAnswering")
     registry.register_evaluator("generation", "medvl.evaluate.generation:Generation")
+    registry.register_evaluator("grounding", "medvl.evaluate.grounding:Grounding")
     registry.register_evaluator("perplexity", "medvl.evaluate.perplexity:Perplexity")
 
     registry.register_labeler("rules", "medvl.labelers.rules:Rules")

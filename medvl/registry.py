@@ -28,6 +28,7 @@ KINDS = (
 EXTRAS = {
     "tensorboard": "tensorboard", "gdcm": "dicom", "pylibjpeg": "dicom", "openjpeg": "dicom", "jpeg_ls": "dicom",
     "spacy": "labeler", "negspacy": "labeler", "pycocoevalcap": "generation", "nltk": "generation",
+    "captum": "grounding",
 }  # fmt: skip
 
 Target = Callable[..., Any]

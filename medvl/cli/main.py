@@ -22,6 +22,7 @@ VERBS = {
     "predict": "Findings of images, by a finished run.",
     "compare": "Differences between finished runs on the same cases: paired bootstrap, forest plot.",
     "embed": "t-SNE of a finished stage's image embeddings, of one data set or several.",
+    "ablate": "What text and image contribute to a finished stage: its metrics without them.",
     "explain": "Show what a finished stage looks at and writes: one page and pictures.",
     "data": "Look after datasets: doctor, prepare, stats, verify, fake.",
 }

@@ -42,6 +42,16 @@ class LabelReader(Protocol):
         """Row numbers (B,) int64 -> (B, K) float32, NaN where unknown."""
 
 
+class TokenReader(Protocol):
+    """Anything that holds token ids of texts: `TokenArrays`, or other texts in their place."""
+
+    def lengths(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (B,) -> (B,) int64 tokens."""
+
+    def batch(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Row numbers (B,) -> ids (B, T) int64 and mask (B, T) bool, True on real tokens; T is the longest of them."""
+
+
 @dataclass(frozen=True)
 class TokenArrays:
     """Token ids of the texts of all rows end to end, as `Tokenizer.encode` gives them; arrays may be memory-mapped.
@@ -88,7 +98,7 @@ class CaseArrays:
 
     rows: np.ndarray
     images: ImageReader | None = None
-    tokens: TokenArrays | None = None
+    tokens: TokenReader | None = None
     labels: LabelReader | None = None
     features: FeatureReader | None = None
     image_rows: np.ndarray | None = None

@@ -24,7 +24,7 @@ from medvl.engine.assemble import (
     data_spec,
     tokenizer_of,
 )
-from medvl.engine.check_evaluators import check_evaluators, pair_notes
+from medvl.engine.check_evaluators import check_evaluators, check_maps, pair_notes
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
@@ -102,6 +102,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     _check_masks(stage, data, objective, views)
     evaluators = build_evaluators(stage, data, tokenizer_of(model))
     check_evaluators(stage, data, objective, evaluators)
+    check_maps(stage, model, objective, views, evaluators)
     told = [caution for evaluator in evaluators for caution in cautions(evaluator, objective, model)]
     cases = max(2, stage.budget.batch_size // stage.budget.accumulate)  # as many as a step has: some losses split them
     wanted = [(name, views[name]) for name in wanted_views]

@@ -5,10 +5,14 @@ from __future__ import annotations
 from medvl.config.experiment import Stage
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
-from medvl.engine.asked import outputs_of, takes_pairs
+from medvl.data.view import View
+from medvl.engine.asked import outputs_of, takes_maps, takes_pairs
 from medvl.errors import ConfigError, nearest
 from medvl.evaluate.base import Evaluator
+from medvl.models.base import Model
+from medvl.models.grad_cam import PACKAGE
 from medvl.objectives.base import Objective
+from medvl.registry import needs_package
 
 
 def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluators: list[Evaluator]) -> None:
@@ -30,8 +34,10 @@ def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluat
                 f"{component.place}: evaluator '{component.name}' reads the cases' texts, and the data gives none. "
                 f"do: say which section, data={{text: NAME}}. known: {', '.join(data.sections) or 'none'}"
             )
-        if "labels" in evaluator.reads and not data.labels:
-            raise ConfigError(f"{component.place}: evaluator '{component.name}' reads labels, and the data gives none")
+        if {"labels", "boxes"} & {*evaluator.reads} and not data.labels:
+            raise ConfigError(
+                f"{component.place}: evaluator '{component.name}' names findings, and the data gives no labels"
+            )
         if "answers" in evaluator.reads and not data.answers:
             raise ConfigError(
                 f"{component.place}: evaluator '{component.name}' reads answers, and the cases are no questions. "
@@ -43,6 +49,33 @@ def check_evaluators(stage: Stage, data: DataSpec, objective: Objective, evaluat
             f"{stage.place}.stop.metric: no evaluator of this stage gives '{stage.stop.metric}'."
             f"{nearest(stage.stop.metric, known)} known: {', '.join(name for name in known if '//' not in name)}"
         )
+
+
+def check_maps(
+    stage: Stage, model: Model, objective: Objective, views: dict[str, View], evaluators: list[Evaluator]
+) -> None:
+    """Whether maps of where the model looks can be made, and boxes be placed on them.
+
+    Raises:
+        ConfigError: the image encoder shows no cells, or the view does not say what it shows.
+        PackageMissing: the package that makes the maps is not installed.
+    """
+    for component, evaluator in zip(stage.evaluate, evaluators, strict=True):
+        if not takes_maps(evaluator, objective):
+            continue
+        who = f"{component.place}: evaluator '{component.name}'"
+        needs_package(PACKAGE, who)
+        if model.image is None or model.image.cells() is None:
+            raise ConfigError(
+                f"{who} judges where the image encoder looks, and this model has none that tells. do: take one whose "
+                "features lie in cells, such as a CNN or a vision transformer of timm"
+            )
+        view = objective.views[0]
+        if view in views and views[view].fixed().window is None:
+            raise ConfigError(
+                f"{who} judges by boxes, and view '{stage.views[view].name}' does not say which part of the "
+                "radiograph it shows. do: take another view, e.g. {name: plain, size: 224}"
+            )
 
 
 def pair_notes(stage: Stage, dataset: Dataset, objective: Objective, evaluators: list[Evaluator]) -> list[str]:

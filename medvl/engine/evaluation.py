@@ -8,15 +8,17 @@ from typing import TYPE_CHECKING
 from medvl.engine.asked import cautions, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.context import StageContext
+from medvl.engine.given import given_to
+from medvl.engine.heatmaps import draw_heatmaps
 from medvl.engine.outcome import result_table
 from medvl.engine.overlays import draw_overlays
-from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import share_buffers
 from medvl.evaluate.base import Cases, Evaluator, Result
+from medvl.evaluate.grounding import Grounding
 from medvl.runs import folder as names
 from medvl.runs.curves import plot_curves, write_figure
 from medvl.runs.draws import write_draws
@@ -44,8 +46,8 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     tuned = [evaluator for evaluator in evaluators if evaluator.tunes]
     for split in dict.fromkeys([*(evaluator.split for evaluator in evaluators), *(["val"] if tuned else [])]):
         asking = [one for one in evaluators if one.split == split or (split == "val" and one.tunes)]
-        cases[split] = _predicted(context, trainable, data, split, asking)
-    given = [with_pairs(context, trainable, data, one, cases[one.split], one.split) for one in evaluators]
+        cases[split] = predicted_cases(context, trainable, data, split, asking)
+    given = [given_to(one, context, trainable, data, cases[one.split], one.split) for one in evaluators]
     if not context.leads:
         return []
     for split, predicted in cases.items():
@@ -61,6 +63,9 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     for stem, table, result in zip(stems, tables, results, strict=True):
         table.write(context.folder, f"results-{stem}")
         _draw_findings(context, result, data, stem)
+    for stem, evaluator, own in zip(stems, evaluators, given, strict=True):
+        if context.pictures and isinstance(evaluator, Grounding):
+            draw_heatmaps(context, data, evaluator, own, stem)
     keys = {split: case_keys(data.table, predicted.rows) for split, predicted in cases.items()}
     for place, (stem, evaluator, result) in enumerate(zip(stems, evaluators, results, strict=True)):
         write_draws(context.folder / names.draws_file(stem), place, evaluator, result, keys[evaluator.split])
@@ -75,9 +80,14 @@ def evaluate(context: StageContext, trainable: Trainable, data: StageData) -> li
     return tables
 
 
-def _predicted(
+def predicted_cases(
     context: StageContext, trainable: Trainable, data: StageData, split: str, evaluators: Sequence[Evaluator]
 ) -> Cases:
+    """A split's cases with what these evaluators want of the objective's predictions.
+
+    Raises:
+        Interrupted: asked to stop.
+    """
     rows, wanted = data.splits[split], wanted_by(evaluators, trainable.objective)
     if not wanted:
         return cases_of(data, split, {}, evaluators)

@@ -11,6 +11,7 @@ from medvl.engine.frozen_features import read_features
 from medvl.engine.outcome import Outcome, finished_outcome
 from medvl.engine.randomness import seed_everything
 from medvl.engine.record import StageRecord
+from medvl.engine.saliency import require_boxes
 from medvl.engine.stage_data import StageData, read_stage_data, tokens_of
 from medvl.engine.start import corpus_for, load_objective, load_start, save_exports
 from medvl.engine.trainable import Trainable
@@ -37,6 +38,7 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
     record = StageRecord(context, dataset.fingerprint(), plugins)
     with record.closing():
         data = read_stage_data(context, dataset)
+        require_boxes(context, data)
         for finding in data.findings:  # now, not at the end: hours of training may rest on it
             record.note(finding.sentence())
         seed_everything(context.seed)

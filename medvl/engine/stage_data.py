@@ -15,7 +15,7 @@ import pyarrow as pa
 from medvl.contract import DataSpec
 from medvl.data.answers import UNSEEN, AnswerClasses
 from medvl.data.cache import cache_folder
-from medvl.data.cases import CaseArrays, TokenArrays
+from medvl.data.cases import CaseArrays, ImageReader, TokenArrays, TokenReader
 from medvl.data.dataset import IMAGE, PATIENT, SPLITS, STUDY
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.features import FeatureStore
@@ -38,6 +38,7 @@ from medvl.engine.plan import Plan
 from medvl.engine.start import answers_file
 from medvl.models.token_store import tokenize
 from medvl.models.tokenizer import Tokenizer
+from medvl.runs.folder import ANSWERS
 from medvl.runs.progress import PATIENCE, Progress
 
 if TYPE_CHECKING:
@@ -66,6 +67,7 @@ class StageData:
         findings: what looks wrong about the data (`medvl.data.lints`).
         tokens: token ids by row, once there is a tokenizer.
         features: pooled image features by row, where the plan keeps them and once there is an encoder.
+        in_place: radiographs in the place of the store's, where a stage is judged without them.
     """
 
     table: pa.Table
@@ -82,8 +84,9 @@ class StageData:
     spec: DataSpec
     notes: list[str]
     findings: list[Finding]
-    tokens: TokenArrays | None = None
+    tokens: TokenReader | None = None
     features: FeatureStore | None = None
+    in_place: ImageReader | None = None
 
     def counts(self) -> dict[str, int]:
         """Number of cases to learn from, and of each split, by name."""
@@ -110,9 +113,13 @@ class StageData:
     def cases(self, rows: np.ndarray) -> CaseArrays:
         """What a feeder takes of these rows."""
         return CaseArrays(
-            rows, self.store, self.tokens, self.labels, self.features, image_rows=self.image_rows,
+            rows, self.in_place or self.store, self.tokens, self.labels, self.features, image_rows=self.image_rows,
             answers=self.answers, masks=self.masks,
         )  # fmt: skip
+
+    def pixels(self, rows: np.ndarray) -> CaseArrays:
+        """The same, always with radiographs and never with features in their place."""
+        return replace(self.cases(rows), features=None)
 
     def shown(self, rows: np.ndarray) -> np.ndarray:
         """(n,) int64: by which the store and features are asked for what these rows show."""
@@ -185,13 +192,15 @@ def _of_images(sides: np.ndarray, image_rows: np.ndarray | None, images: int) ->
 
 
 def _answer_classes(context: StageContext, table: pa.Table, rows: np.ndarray) -> AnswerClasses:
-    """Those of the stage whose objective this one starts from, or else of the whole split that it learns from.
+    """Those that the stage has written down, of the stage whose objective it starts from, or else of the whole split
+    that it learns from.
 
     Whatever fraction of it is taken, as with a text encoder's vocabulary: all fractions have the same classes.
     """
-    inherited = answers_file(context.plan, context.parents)
-    if inherited is not None:
-        return AnswerClasses.read(inherited)
+    own = context.folder / ANSWERS
+    known = own if own.is_file() else answers_file(context.plan, context.parents)
+    if known is not None:
+        return AnswerClasses.read(known)
     return AnswerClasses.of(table.column(ANSWER).take(pa.array(rows)), context.stage.selection.least_answers)
 
 

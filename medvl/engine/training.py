@@ -12,9 +12,9 @@ from medvl.engine.asked import validates, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
 from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save_best
 from medvl.engine.context import StageContext
+from medvl.engine.given import given_to
 from medvl.engine.journal import Journal
 from medvl.engine.optimization import optimization_of
-from medvl.engine.pair_scores import with_pairs
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.record import StageRecord
@@ -94,7 +94,7 @@ def _validator(context: StageContext, trainable: Trainable, data: StageData) -> 
         metrics = {"loss": float(predicted["loss"].mean())}
         cases = cases_of(data, "val", predicted, evaluators)
         for evaluator in evaluators:
-            given = with_pairs(context, trainable, data, evaluator, cases, "val")
+            given = given_to(evaluator, context, trainable, data, cases, "val")
             metrics |= evaluator.evaluate(given, intervals=False).metrics
         return {f"val/{name}": value for name, value in metrics.items()}
 

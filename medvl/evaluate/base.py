@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 
 PAIR_SCORES = "pair_scores"  # not of a case alone: each image of a pool with each text of it
+SALIENCY = "saliency"  # not of a case alone: of each finding that has a box in it
+APART = (PAIR_SCORES, SALIENCY)  # outputs that no `predict` gives
 
 
 @dataclass
@@ -27,9 +29,13 @@ class Cases:
         rows: (N,) int64 row numbers of the study table.
         patients: (N,) int64 patient codes, for resampling by patient.
         fields: what was read: `labels` (N, K) float32 with NaN where a label is unknown, and where an evaluator reads
-            it `text` (N,) object, the str of the stage's text section, empty where a case has none.
+            it `text` (N,) object, the str of the stage's text section, empty where a case has none. Where it reads
+            `boxes`: `boxed` (P, 2) int64, a case's position and a finding that has boxes in it, and `boxes` (M, 5)
+            float64, which of these P, then x, y (of the upper left corner), width, height as fractions of what the
+            model sees.
         outputs: what the objective predicted, e.g. `logits` (N, K) float32; and `pair_scores` (P, n, n) float32 of
-            the pools that an evaluator asks for (`Evaluator.pools_of`), image i (row) with text j (column).
+            the pools that an evaluator asks for (`Evaluator.pools_of`), image i (row) with text j (column); and
+            `saliency` (P, h, w) float32, at least 0, where the model looks for the findings of `boxed`.
         studies: (N,) int64 study codes, equal for the views of one study; None where they are not known.
     """
 
@@ -67,8 +73,9 @@ class Evaluator(ABC):
     None where it has none), in any order and each optional; keyword-only parameters are the YAML's.
 
     Attributes:
-        reads: fields it wants beside the predictions: `labels`, `text`, `answers`.
-        wants: outputs that the objective's `predict` must give, or `pair_scores`, which it gives where it scores pairs.
+        reads: fields it wants beside the predictions: `labels`, `text`, `answers`, `boxes`.
+        wants: outputs that the objective's `predict` must give; or `pair_scores`, which it gives where it scores pairs;
+            or `saliency`, which it gives where it predicts `logits` of findings from an image.
         instead: outputs that will do where it does not give those.
         falls: metrics, or families of them (`brier` of `brier_macro` and `brier/Edema`), of which less is better.
         listing: what `listed` gives a list of, where it gives one; it becomes the file's name.

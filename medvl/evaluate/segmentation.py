@@ -10,12 +10,12 @@ import numpy as np
 from medvl.contract import THRESHOLDS, DataSpec
 from medvl.errors import ConfigError, DataError
 from medvl.evaluate.base import Cases, Evaluator, Result
-from medvl.evaluate.bootstrap import IntervalRule, mean_defined
+from medvl.evaluate.bootstrap import IntervalRule
 from medvl.evaluate.cells import cell
 from medvl.evaluate.draws import digest
 from medvl.evaluate.overlap import OVERLAPS, Overlap, overlap
 from medvl.evaluate.resampling import Resampling
-from medvl.evaluate.sums import weighted_sums
+from medvl.evaluate.sums import means_of_findings
 
 TITLES = {"med_dice": "medDice", "dice": "Dice", "iou": "IoU"}
 
@@ -108,22 +108,9 @@ class Segmentation(Evaluator):
     def _measure(
         self, result: Result, values: np.ndarray, cases: Cases, reference: np.ndarray, intervals: bool
     ) -> None:
-        flat = values.reshape(len(values), -1)  # (N, M * K)
-        known = ~np.isnan(flat)
-        filled = np.where(known, flat, 0.0)
-
-        def means(weights: np.ndarray) -> np.ndarray:
-            """(N, R) -> (M + M * K, R), in the order of `metrics`."""
-            number = weighted_sums(known, weights)
-            each = np.divide(
-                weighted_sums(filled, weights), number, out=np.full(number.shape, np.nan), where=number > 0
-            )
-            macro = [mean_defined(part) for part in each.reshape(len(OVERLAPS), len(self.names), -1)]
-            return np.concatenate([np.stack(macro), each])
-
         # a stage with other masks, or of another size, has other pixels to cover; thresholds may differ
         judged = {"masks": digest(reference.astype(np.int64))}
-        self.resampling.fill(result, self.metrics(), means, cases, intervals, judged=judged)
+        self.resampling.fill(result, self.metrics(), means_of_findings(values), cases, intervals, judged=judged)
 
     def _notes(self, empty: np.ndarray) -> list[str]:
         told = ", ".join(f"{name} {share:.3f}" for name, share in zip(self.names, empty, strict=True))

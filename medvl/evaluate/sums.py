@@ -1,8 +1,10 @@
-"""Sums over cases under many case weights at once."""
+"""Sums and means over cases under many case weights at once."""
 
 from __future__ import annotations
 
 import numpy as np
+
+from medvl.evaluate.bootstrap import Weighted, mean_defined
 
 CHUNK = 4096  # cases per matrix product
 
@@ -24,3 +26,26 @@ def weighted_sums(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
         rows = slice(start, start + CHUNK)
         total += values[rows].T.astype(dtype) @ weights[rows].astype(dtype)
     return total
+
+
+def means_of_findings(values: np.ndarray) -> Weighted:
+    """Mean over cases of M measures of K findings, and the mean of each measure over the findings that have one.
+
+    Args:
+        values: (N, M, K), NaN where a measure leaves a case out.
+
+    Returns:
+        From weights (N, R) to (M + M * K, R): the M means over findings, then each measure's findings.
+    """
+    _, measures, findings = values.shape
+    flat = values.reshape(len(values), -1)
+    known = ~np.isnan(flat)
+    filled = np.where(known, flat, 0.0)
+
+    def means(weights: np.ndarray) -> np.ndarray:
+        number = weighted_sums(known, weights)
+        each = np.divide(weighted_sums(filled, weights), number, out=np.full(number.shape, np.nan), where=number > 0)
+        macro = [mean_defined(part) for part in each.reshape(measures, findings, -1)]
+        return np.concatenate([np.stack(macro), each])
+
+    return means

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pyarrow as pa
@@ -10,6 +12,9 @@ import pyarrow.compute as pc
 
 from medvl.data.texts import ROWS, Texts
 from medvl.errors import DataError, nearest
+
+if TYPE_CHECKING:
+    from medvl.explain.subject import Case
 
 
 def varied(labels: np.ndarray, count: int) -> np.ndarray:
@@ -34,6 +39,15 @@ def varied(labels: np.ndarray, count: int) -> np.ndarray:
         missing = missing & ~positive[case]
         chosen.append(case)
     return np.array(chosen, np.int64)
+
+
+def foremost(case: Case, labels: Sequence[str], probabilities: Sequence[float], most: int) -> list[int]:
+    """Numbers of the findings to show: those with a box, then others that the case has, then the most probable."""
+    boxed = {box.label for box in case.boxes}
+    order = sorted(
+        range(len(labels)), key=lambda k: (labels[k] not in boxed, labels[k] not in case.positives, -probabilities[k])
+    )
+    return order[:most]
 
 
 def named(keys: list[str], asked: tuple[str, ...], split: str) -> np.ndarray:

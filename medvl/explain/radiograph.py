@@ -7,8 +7,7 @@ from xml.etree.ElementTree import Element
 from medvl.explain.markup import element
 from medvl.explain.pictures import radiograph_uri
 from medvl.explain.subject import Case
-
-BOX_COLOUR = "#39c6e0"
+from medvl.runs.heatmaps import BOX_COLOUR
 
 
 def radiograph(case: Case, *over: Element) -> Element:

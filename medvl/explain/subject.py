@@ -7,16 +7,15 @@ from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
-import pyarrow as pa
 import torch
 from torch import Tensor
 
-from medvl.data.boxes import boxes_in_square
 from medvl.data.cases import CaseArrays, TokenArrays
-from medvl.data.dataset import BOXES, IMAGE
+from medvl.data.dataset import IMAGE
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.feed import Feeder
 from medvl.data.selection import Split
+from medvl.data.shown_boxes import Box, shown_boxes
 from medvl.data.texts import Texts
 from medvl.engine.assemble import build_views
 from medvl.engine.identity import seed_of
@@ -25,9 +24,9 @@ from medvl.engine.opened_data import OpenedData
 from medvl.engine.trainable import Trainable
 from medvl.errors import DataError
 from medvl.explain.choice import named, varied, with_word
-from medvl.explain.pictures import shown_pixels
 from medvl.models.base import Batch
 from medvl.models.token_store import tokenize
+from medvl.runs.heat import shown_pixels
 
 POOL = 40  # cases that retrieved ones are searched among
 BATCH = 16
@@ -54,17 +53,6 @@ class Asked:
     layer: int | None = None
     head: int | None = None
     rollout: bool = False
-
-
-@dataclass(frozen=True)
-class Box:
-    """Where a finding stands in what is shown: fractions of its width and height, from the upper left corner."""
-
-    label: str
-    x: float
-    y: float
-    width: float
-    height: float
 
 
 @dataclass(frozen=True)
@@ -155,6 +143,11 @@ class Subject:
         with closing(self.feeder(np.array([row])).once()) as batches:
             return next(batches)
 
+    def repeated(self, row: int, times: int) -> Batch:
+        """One case several times, `BATCH` at most."""
+        with closing(self.feeder(np.full(times, row)).once()) as batches:
+            return next(batches)
+
     @torch.no_grad()
     def predict(self, rows: np.ndarray, name: str) -> list[Tensor]:
         """The objective's output of that name of each row."""
@@ -165,13 +158,15 @@ class Subject:
         """These rows as cases."""
         if len(rows) == 0:
             return []
-        keys, texts = self._data.pseudonyms(IMAGE, rows), self._read_texts(rows)
-        labels = self._data.label_values(rows).tolist()
+        data = self._data
+        keys, texts = data.pseudonyms(IMAGE, rows), self._read_texts(rows)
+        labels = data.label_values(rows).tolist()
+        boxes = shown_boxes(data.dataset, data.table, rows, data.selection.fit, self._view.window)
         with closing(self.feeder(rows).once()) as batches:
             pixels = [shown_pixels(image[0].numpy()) for batch in batches for image in batch["image"]]
         return [
-            Case(int(row), key, image, text, dict(zip(self._data.labels, values, strict=True)), self._boxes(row))
-            for row, key, image, text, values in zip(rows, keys, pixels, texts, labels, strict=True)
+            Case(int(row), key, image, text, dict(zip(data.labels, values, strict=True)), placed)
+            for row, key, image, text, values, placed in zip(rows, keys, pixels, texts, labels, boxes, strict=True)
         ]
 
     @property
@@ -203,20 +198,3 @@ class Subject:
 
     def _read_texts(self, rows: np.ndarray) -> list[str]:
         return [""] * len(rows) if self._texts is None else self._texts.read(rows).to_pylist()
-
-    def _boxes(self, row: int) -> tuple[Box, ...]:
-        data, window = self._data, self._view.window
-        if window is None or BOXES not in data.table.column_names:
-            return ()
-        given = data.table.column(BOXES).take(pa.array([row])).to_pylist()[0] or []
-        if not given:
-            return ()
-        reference = str(data.table.column(IMAGE)[int(row)].as_py())
-        height, width = data.dataset.read_image(reference).shape
-        corners = np.array([[box["x"], box["y"], box["width"], box["height"]] for box in given], float)
-        placed = boxes_in_square(corners, (height, width), data.selection.fit, window)
-        return tuple(
-            Box(box["label"], *map(float, corner))
-            for box, corner in zip(given, placed, strict=True)
-            if corner[2] > 0 and corner[3] > 0
-        )

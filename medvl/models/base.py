@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from medvl.contract import TEXT_IDS, Feature, slot_of
 from medvl.errors import ConfigError
+from medvl.models.cells import Cells
 from medvl.models.passes import run_once, wanted_of
 
 if TYPE_CHECKING:
@@ -63,6 +64,10 @@ class ImageEncoder(nn.Module):
             (B, P + n, D): class and register tokens, where there are such, then the patches in the order of `keep`.
         """
         raise NotImplementedError
+
+    def cells(self) -> Cells | None:
+        """Where inside the image still lies in cells, for maps of where the encoder looks; None where none is known."""
+        return None
 
     def blocks(self) -> list[list[nn.Parameter]]:
         """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""

@@ -1,4 +1,4 @@
-"""What timm knows of the inside of its models: maps of several depths, and blocks from input to output."""
+"""What timm knows of the inside of its models: maps of several depths, the last cells, blocks from input to output."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from timm.models import group_parameters
 from torch import nn
 
 from medvl.errors import ConfigError
+from medvl.models.cells import Cells
 
 LEVELS = ("level1", "level2", "level3", "level4")
 
@@ -60,6 +61,28 @@ def _usual(reductions: list[int]) -> tuple[int, ...]:
     if len(set(reductions)) > 1 or count <= len(LEVELS):
         return tuple(range(max(0, count - len(LEVELS)), count))
     return tuple(round(count * part / len(LEVELS)) - 1 for part in range(1, len(LEVELS) + 1))
+
+
+def channels_last(net: nn.Module) -> bool:
+    """Whether a timm model's maps are (B, H, W, D)."""
+    return str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
+
+
+def cells_of(net: Any, grid: tuple[int, int] | None) -> Cells | None:
+    """Where a timm model's image last lies in cells that all of its output depends on.
+
+    Of a transformer of one size that is in front of the last block's attention: behind it a class token has read what
+    it will. Of all others it is the last map that timm names.
+
+    Args:
+        net: a timm model.
+        grid: (height, width) of its tokens.
+    """
+    known = list(getattr(net, "feature_info", None) or [])
+    last = known[-1]["module"] if known else ""
+    if last.startswith("blocks.") and hasattr(net.get_submodule(last), "norm1") and grid is not None:
+        return Cells(net.get_submodule(last).norm1, grid)
+    return Cells(net.get_submodule(last), channels_last=channels_last(net)) if last else None
 
 
 def blocks_of(net: Any) -> list[list[nn.Parameter]]:

@@ -20,9 +20,10 @@ from medvl.contract import Feature
 from medvl.errors import ConfigError, WeightsError
 from medvl.models import hub
 from medvl.models.base import ImageEncoder
+from medvl.models.cells import Cells
 from medvl.models.channels import to_one_channel
 from medvl.models.kept_patches import encode_kept, takes_kept
-from medvl.models.levels import LEVELS, blocks_of, levels_of
+from medvl.models.levels import LEVELS, blocks_of, cells_of, channels_last, levels_of
 from medvl.models.positions import sincos_positions
 from medvl.models.weights import Coverage, load_weights, read_weights, take_prefix
 
@@ -133,6 +134,10 @@ class TimmEncoder(ImageEncoder):
         ]
         return super().features() + levels
 
+    def cells(self) -> Cells | None:
+        """See `ImageEncoder.cells`."""
+        return cells_of(self.net, self.grid)
+
     def blocks(self) -> list[list[nn.Parameter]]:
         """See `ImageEncoder.blocks`."""
         return blocks_of(self.net)
@@ -140,7 +145,7 @@ class TimmEncoder(ImageEncoder):
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:
             return features[:, getattr(self.net, "num_prefix_tokens", 0) :]  # (B, N, D)
-        if _channels_last(self.net):
+        if channels_last(self.net):
             return features.flatten(1, 2)  # (B, H, W, D) -> (B, N, D)
         return features.flatten(2).transpose(1, 2)  # (B, D, H, W) -> (B, N, D)
 
@@ -257,14 +262,10 @@ def _no_pretrained(model: str) -> str:
     )
 
 
-def _channels_last(net: nn.Module) -> bool:
-    return str(getattr(net, "output_fmt", "NCHW")).endswith("NHWC")
-
-
 def _grid(net: nn.Module, features: Tensor, tokens: int) -> tuple[int, int] | None:
     """(height, width) of the tokens; None where they are no full rectangle."""
     if features.ndim == 4:
-        height, width = features.shape[1:3] if _channels_last(net) else features.shape[2:4]
+        height, width = features.shape[1:3] if channels_last(net) else features.shape[2:4]
         return height, width
     side = math.isqrt(tokens)  # square, because the images are
     return (side, side) if side * side == tokens else None

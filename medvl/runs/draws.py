@@ -54,35 +54,49 @@ class KeptDraws:
         return _differing(self.drawn | self.judged, other.drawn | other.judged)
 
 
-def write_draws(path: Path, place: int, evaluator: Evaluator, result: Result, keys: Sequence[str]) -> None:
-    """Write what an evaluator drew; nothing where it drew nothing.
+def kept_draws(evaluator: Evaluator, result: Result, keys: Sequence[str]) -> KeptDraws | None:
+    """What an evaluator drew; None where it drew nothing.
 
     Args:
-        path: the file to make or replace, atomically.
-        place: of the evaluator among those of the stage.
         evaluator: says which metrics fall.
         result: of it.
         keys: (N,) what stands for the images of its cases (`medvl.runs.predictions.case_keys`).
     """
     draws = result.draws
     if draws is None:
-        return
-    metrics = list(draws.values)
-    values = np.array([draws.values[name] for name in metrics], np.float32)  # (M, R)
+        return None
+    values = {name: each.astype(np.float32) for name, each in draws.values.items()}
     drawn: dict[str, Fact] = {
         "cases": len(draws.positions),
         "images": digest([keys[position] for position in draws.positions]),
         "unit": draws.unit,
         "units": int(draws.codes.max()) + 1,
         "grouping": digest(np.asarray(draws.codes, np.int64)),
-        "replicates": values.shape[1],
+        "replicates": len(next(iter(values.values()))),
         "seed": draws.seed,
     }
+    falling = frozenset(name for name in values if evaluator.less_is_better(name))
+    points = {name: result.metrics[name] for name in values}
+    return KeptDraws(evaluator.split, points, values, falling, drawn, draws.judged)
+
+
+def write_draws(path: Path, place: int, evaluator: Evaluator, result: Result, keys: Sequence[str]) -> None:
+    """Write what an evaluator drew; nothing where it drew nothing.
+
+    Args:
+        path: the file to make or replace, atomically.
+        place: of the evaluator among those of the stage.
+        evaluator, result, keys: see `kept_draws`.
+    """
+    kept = kept_draws(evaluator, result, keys)
+    if kept is None:
+        return
+    metrics = list(kept.values)
     about = {
-        "place": place, "split": evaluator.split, "metrics": metrics,
-        "falling": [name for name in metrics if evaluator.less_is_better(name)], "drawn": drawn, "judged": draws.judged,
+        "place": place, "split": kept.split, "metrics": metrics,
+        "falling": [name for name in metrics if name in kept.falling], "drawn": kept.drawn, "judged": kept.judged,
     }  # fmt: skip
-    points = np.array([result.metrics[name] for name in metrics])
+    points, values = np.array(list(kept.points.values())), np.array(list(kept.values.values()))  # (M,), (M, R)
     write_atomic(
         path, lambda file: np.savez_compressed(file, about=np.array(json.dumps(about)), points=points, values=values)
     )

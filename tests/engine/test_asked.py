@@ -6,7 +6,7 @@ import pytest
 
 from medvl.config.sections import Stop
 from medvl.engine.asked import cautions, outputs_of, validates, wanted_by
-from medvl.evaluate.base import PAIR_SCORES, Evaluator
+from medvl.evaluate.base import PAIR_SCORES, SALIENCY, Evaluator
 
 
 class Judge(Evaluator):
@@ -24,8 +24,10 @@ class Judge(Evaluator):
     table = evaluate
 
 
-def objective(*predicts, dear=(), pairs=False, told=None):
-    return SimpleNamespace(predicts=predicts, dear=dear, scores_pairs=pairs, cautions=lambda model: told or {})
+def objective(*predicts, dear=(), pairs=False, told=None, views=()):
+    return SimpleNamespace(
+        predicts=predicts, dear=dear, scores_pairs=pairs, views=views, cautions=lambda model: told or {}
+    )
 
 
 WRITER = objective("report", "tokens", "log_likelihood", dear=("report",))
@@ -58,6 +60,15 @@ def test_outputs_are_asked_for_once_and_pairs_are_no_case_s():
     assert wanted_by([RANKING], objective(pairs=True)) == set()
     assert wanted_by([RANKING], objective("embeddings", pairs=True)) == {"embeddings"}
     assert outputs_of(objective("logits", pairs=True)) == ("logits", PAIR_SCORES)
+
+
+def test_maps_are_there_where_findings_are_told_from_an_image_and_wait_for_the_end():
+    looks = objective("logits", views=("image",))
+    assert outputs_of(looks) == ("logits", SALIENCY) and outputs_of(objective("logits")) == ("logits",)
+    judge = Judge("iou_macro", (SALIENCY,))
+    assert wanted_by([judge], looks) == set()
+    assert not validates(SimpleNamespace(stop=None), judge, looks)
+    assert validates(SimpleNamespace(stop=Stop(metric="val/iou_macro")), judge, looks)
 
 
 def test_cautions_are_of_what_is_asked_for():

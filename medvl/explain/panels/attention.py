@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-import io
 from typing import ClassVar
 from xml.etree.ElementTree import Element
 
 import numpy as np
-from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
 
+from medvl.explain.map_figure import map_figure
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
-from medvl.explain.pictures import blended, heat_uri
-from medvl.explain.radiograph import BOX_COLOUR, radiograph
+from medvl.explain.pictures import heat_uri
+from medvl.explain.radiograph import radiograph
 from medvl.explain.subject import Case, Subject
 from medvl.explain.word_maps import column_maps
 from medvl.explain.words import Word, telling, words_of
-from medvl.runs.curves import INK
 
 FIGURE_WORDS = 4
-FIGURE_SIDE = 512  # pixels of a radiograph in the picture
 
 
 class Attention(Panel):
@@ -98,28 +94,9 @@ def _chooser(case: Case, words: list[Word], maps: np.ndarray, first: int, whose:
 
 
 def _picture(case: Case, words: list[Word], maps: np.ndarray, places: list[int]) -> bytes:
-    """The radiograph with its boxes, and beside it the maps of some words, as PNG."""
-    from PIL import Image
-
-    shown = np.asarray(Image.fromarray(case.pixels).resize((FIGURE_SIDE, FIGURE_SIDE), Image.Resampling.BICUBIC))
-    figure = Figure(figsize=(2.6 * (len(places) + 1), 2.95), dpi=100, layout="constrained")
-    axes = figure.subplots(1, len(places) + 1, squeeze=False)[0]
-    axes[0].imshow(shown, cmap="gray", vmin=0, vmax=255)
-    titles = [", ".join(case.positives) or "no finding"]
-    for panel, place in zip(axes[1:], places, strict=True):
-        panel.imshow(blended(shown, _scaled(maps[place])))
-        titles.append(f"“{words[place].text}” ({maps[place].sum():.0%} on the image)")
-    for panel, title in zip(axes, titles, strict=True):
-        panel.set_title(title, fontsize=8, color=INK, loc="left", wrap=True)
-        panel.set_axis_off()
-        for box in case.boxes:
-            corner = (box.x * FIGURE_SIDE, box.y * FIGURE_SIDE)
-            panel.add_patch(
-                Rectangle(corner, box.width * FIGURE_SIDE, box.height * FIGURE_SIDE, fill=False, lw=1, ec=BOX_COLOUR)
-            )
-    file = io.BytesIO()
-    figure.savefig(file, format="png", facecolor="white")
-    return file.getvalue()
+    """The radiograph, and beside it the maps of some words, as PNG."""
+    titled = {f"“{words[at].text}” ({maps[at].sum():.0%} on the image)": _scaled(maps[at]) for at in places}
+    return map_figure(case, titled)
 
 
 def _scaled(cells: np.ndarray) -> np.ndarray:

@@ -1,0 +1,74 @@
+"""The picture of where a classifier looks: maps over radiographs, beside the boxes of the findings."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from medvl.runs.curves import INK
+from medvl.runs.heat import blended, of_largest, shown_pixels
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+BOX_COLOUR = "#39c6e0"
+SIDE = 2.3  # inches of a radiograph
+
+
+@dataclass(frozen=True)
+class Looked:
+    """A radiograph with a map and boxes.
+
+    Attributes:
+        image: (H, H) float.
+        cells: (h, w) float, at least 0.
+        boxes: (M, 4) x, y (of the upper left corner), width, height, as fractions of the image.
+        title: below which it stands.
+    """
+
+    image: np.ndarray
+    cells: np.ndarray
+    boxes: np.ndarray
+    title: str
+
+
+def plot_heatmaps(rows: Mapping[str, Sequence[Looked]], *, title: str = "") -> Figure:
+    """One row a finding: each radiograph under its map, the boxes as lines (Dalla Serra 2022, Figure 3).
+
+    Args:
+        rows: finding -> its radiographs; one at least has one.
+        title: above the picture.
+    """
+    from matplotlib.figure import Figure
+
+    columns = max(len(panels) for panels in rows.values())
+    figure = Figure(figsize=(SIDE * columns + 0.3, (SIDE + 0.35) * len(rows) + 0.5), dpi=150, layout="constrained")
+    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
+    grid = np.array(figure.subplots(len(rows), columns, squeeze=False))
+    for line, (name, panels) in zip(grid, rows.items(), strict=True):
+        for place, axes in enumerate(line):
+            axes.set_axis_off()
+            if place < len(panels):
+                _draw(axes, panels[place])
+        line[0].text(
+            -0.04, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=8, color=INK
+        )
+    return figure
+
+
+def _draw(axes: Axes, panel: Looked) -> None:
+    axes.imshow(blended(shown_pixels(panel.image), of_largest(panel.cells)))
+    draw_boxes(axes, panel.boxes, len(panel.image))
+    axes.set_title(panel.title, fontsize=8, color=INK)
+
+
+def draw_boxes(axes: Axes, boxes: np.ndarray, side: int) -> None:
+    """Lines about boxes (M, 4), fractions of an image that is shown `side` pixels wide and high."""
+    from matplotlib.patches import Rectangle
+
+    for x, y, width, height in (side * np.asarray(boxes).reshape(-1, 4)).tolist():
+        axes.add_patch(Rectangle((x, y), width, height, fill=False, lw=1, ec=BOX_COLOUR))
