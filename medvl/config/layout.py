@@ -42,6 +42,8 @@ class Layout:
         rows: the axis, or axes, whose choices are the rows.
         columns: the axis, or axes, whose choices are the columns.
         over: the axis, or axes, whose choices are averaged (seeds).
+        against: a choice of the first row axis: beside the values of the others stands their paired difference to the
+            cell of this choice that is like them in all else.
         search: the axis, or axes, of which the choice that does best on validation counts (learning rates). Best is by
             what the stage's `stop` selects its weights; the test split has no say.
         tolerance: a mean this close to the paper's number reproduces it.
@@ -58,6 +60,7 @@ class Layout:
         rows: str | tuple[str, ...],
         columns: str | tuple[str, ...] = (),
         over: str | tuple[str, ...] = (),
+        against: str | None = None,
         search: str | tuple[str, ...] = (),
         tolerance: float = 0.01,
         paper: dict[str, Any] | None = None,
@@ -73,6 +76,7 @@ class Layout:
         self.rows, self.columns, self.over, self.search = map(_names, (rows, columns, over, search))
         if not self.rows:
             raise ConfigError("rows names at least one axis")
+        self.against = against
         self.tolerance = tolerance
         self.paper_values = paper
         self.quoted_values = quoted or {}

@@ -201,6 +201,10 @@ class _MatrixReader(ComponentReader):
                 elif axis in placed:
                     self.problem(("table", key), f"axis '{axis}' has more than one place in the table")
                 placed.add(axis)
+        first = layout.rows[0]
+        if layout.against is not None and layout.against not in axes.get(first, (layout.against,)):
+            known = unknown("choice", layout.against, axes[first], of=f"axis '{first}'")
+            self.problem(("table", "against"), known)
         missing = [axis for axis in axes if axis not in placed]
         if missing and len(self.problems) == before:
             where = "name it in rows, columns, over or search"

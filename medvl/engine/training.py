@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from contextlib import closing
-from typing import TYPE_CHECKING
 
 import torch
 
@@ -15,6 +14,7 @@ from medvl.engine.checkpoint import BEST, load_checkpoint, read_checkpoint, save
 from medvl.engine.context import StageContext
 from medvl.engine.given import given_to
 from medvl.engine.journal import Journal
+from medvl.engine.optimization import optimization_of
 from medvl.engine.predicting import cases_of, predict
 from medvl.engine.reconstructions import draw_reconstructions
 from medvl.engine.record import StageRecord
@@ -22,10 +22,6 @@ from medvl.engine.schedules import Horizon
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
 from medvl.engine.trainer import Draw, Trainer, Validate
-from medvl.errors import ConfigError
-
-if TYPE_CHECKING:
-    from medvl.engine.optimizers import Optimization
 
 
 def train(context: StageContext, trainable: Trainable, data: StageData, record: StageRecord) -> int | None:
@@ -52,7 +48,7 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
         return 0
     feeder = context.feeder(data.cases(data.train), accumulate=budget.accumulate, sort_window=budget.sort_window)
     total = budget.total_steps(feeder.steps_per_epoch)
-    optimization = _optimization(context, trainable, total, feeder)
+    optimization = optimization_of(context.stage, trainable, Horizon(total, feeder.steps_per_epoch))
     if context.experiment.compile:
         trainable.compile()
     wrapped, optimizer = context.fabric.setup(trainable, optimization.optimizer)
@@ -71,26 +67,6 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
         _fit(context, trainer, feeder, record)
     _take_best(context, trainable, trainer.progress.best_step)
     return trainer.progress.best_step
-
-
-def _optimization(context: StageContext, trainable: Trainable, total: int, feeder: Feeder) -> Optimization:
-    parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
-    if not parameters:
-        raise ConfigError(
-            f"{context.stage.place}: every weight is frozen and the objective has none of its own, so that nothing can "
-            "be trained. do: free a slot, or evaluate alone, budget: {steps: 0}"
-        )
-    assert context.stage.optim is not None  # a stage that trains has one
-    image = trainable.model.image
-    optimization = context.stage.optim.build(
-        parameters=parameters, blocks=() if image is None else image.blocks(),
-        horizon=Horizon(total, feeder.steps_per_epoch),
-    )  # fmt: skip
-    for slot, component in context.stage.slots.items():
-        part = getattr(trainable.model, slot)  # None where nothing asks for the slot's features
-        if component.lr_scale != 1 and part is not None:
-            optimization.scale_rate(part.parameters(), component.lr_scale)
-    return optimization
 
 
 def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageRecord) -> None:

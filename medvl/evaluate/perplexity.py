@@ -22,8 +22,8 @@ class Perplexity(Evaluator):
 
     Long texts weigh more than short ones. Tokens are those of the model's own tokenizer, cut to its `max_length`, so
     models with different vocabularies cannot be compared. What a token's likelihood is given is the objective's to say:
-    `report_generation` gives the image and the tokens before it, and counts the last [SEP], which is all that a case
-    without text has; `mlm` gives all tokens that it did not hide, and counts the hidden ones.
+    `report_generation` gives the image and the tokens before it, and counts the last [SEP], but not a case without
+    text; `mlm` gives all tokens that it did not hide, and counts the hidden ones.
 
     Args:
         data: unused; every evaluator is given it.

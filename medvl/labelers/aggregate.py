@@ -3,28 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
-from medvl.labelers.base import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN
+from medvl.labelers.base import NEGATIVE, NOT_MENTIONED, POSITIVE, UNCERTAIN, Mention
 
 NO_FINDING, DEVICES = "No Finding", "Support Devices"
 _STRENGTH = (POSITIVE, UNCERTAIN, NEGATIVE)  # what wins where several mentions of a finding differ
-
-
-@dataclass(frozen=True)
-class Mention:
-    """A phrase of a report that states, denies or doubts findings.
-
-    Attributes:
-        start, stop: the characters of the phrase.
-        findings: what it names.
-        state: 1 positive, 0 negative, -1 uncertain.
-    """
-
-    start: int
-    stop: int
-    findings: tuple[str, ...]
-    state: int
 
 
 def labels_of(mentions: Iterable[Mention], findings: Sequence[str], *, blank: bool = False) -> list[int]:

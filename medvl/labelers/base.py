@@ -4,17 +4,32 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from medvl.labelers.aggregate import Mention
-
 POSITIVE, NEGATIVE, UNCERTAIN, NOT_MENTIONED = 1, 0, -1, 2
 STATES = {
     POSITIVE: "positive", NEGATIVE: "negative", UNCERTAIN: "uncertain", NOT_MENTIONED: "not mentioned"
 }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Mention:
+    """A phrase of a report that states, denies or doubts findings.
+
+    Attributes:
+        start, stop: the characters of the phrase.
+        findings: what it names.
+        state: 1 positive, 0 negative, -1 uncertain.
+    """
+
+    start: int
+    stop: int
+    findings: tuple[str, ...]
+    state: int
 
 
 class Labeler(ABC):

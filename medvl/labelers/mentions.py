@@ -12,8 +12,7 @@ import spacy
 from spacy.tokens import Doc, Span
 
 from medvl.labelers import vocabulary
-from medvl.labelers.aggregate import Mention
-from medvl.labelers.base import NEGATIVE, POSITIVE, UNCERTAIN
+from medvl.labelers.base import NEGATIVE, POSITIVE, UNCERTAIN, Mention
 from medvl.labelers.cues import FINDING_RULES, STRUCTURE_RULES, CueRule
 
 _FINDING, _STRUCTURE, _IGNORED = "finding", "structure", "ignored"

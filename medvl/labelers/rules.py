@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from medvl.datasets.chexpert.cells import LABELS
-from medvl.labelers.aggregate import Mention, labels_of
-from medvl.labelers.base import Labeler
+from medvl.labelers.aggregate import labels_of
+from medvl.labelers.base import Labeler, Mention
 from medvl.labelers.mentions import MentionReader
 
 

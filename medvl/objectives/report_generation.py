@@ -39,7 +39,8 @@ class ReportGeneration(Objective):
     - `every`: every word once, in one pass, from a [MASK] of its own behind the words as they are. The loss is the
       log likelihood itself, and costs a sequence that has the text twice.
 
-    A fusion that reads the next word from the one before learns from every word anyway.
+    A fusion that reads the next word from the one before learns from every word anyway. A case without a text counts
+    nowhere: where one in ten had none, a model would learn to write nothing.
 
     What evaluators can ask for: `report` (B, most) token ids as they were written, without [CLS] and [SEP], padding
     behind; `log_likelihood` (B,) of the given report, the sum of natural log probabilities of its tokens, the last
@@ -120,6 +121,7 @@ class ReportGeneration(Objective):
             read, counts = self.hiding(ids, mask, self.generator(ids.device))
             hidden = model(batch | {"text.ids": read}, self.needs)["joint.text"]
             target, most = ids, self.hiding.most(*ids.shape)
+        counts = counts * _has_words(mask)
         return {"generation": self.head.cross_entropy(hidden, _table(model), target, counts, most=most)}
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
@@ -151,7 +153,8 @@ class ReportGeneration(Objective):
 
     def _follow(self, model: Model, features: dict[str, Tensor]) -> dict[str, Tensor]:
         """How likely the given reports are, and what is likeliest after their words."""
-        target, real = features["text.ids"][:, 1:], features["text.mask"][:, 1:]  # (B, T - 1)
+        target, mask = features["text.ids"][:, 1:], features["text.mask"]  # (B, T - 1), (B, T)
+        real = mask[:, 1:] & _has_words(mask)
         hidden = _fusion(model).next_words(model, features)[real]  # (M, D)
         likelihood, likeliest = target.new_zeros(target.shape, dtype=torch.float32), torch.full_like(target, self.pad)
         judged = [
@@ -180,6 +183,11 @@ class ReportGeneration(Objective):
             draws = torch.rand(len(ids), extra, device=ids.device)
         ids, mask = cut_ends(ids, batch["text.mask"], self.longest, draws)
         return batch | {"text.ids": ids, "text.mask": mask}
+
+
+def _has_words(mask: Tensor) -> Tensor:
+    """(B, T) -> (B, 1) bool. `[CLS] [SEP]` is no report: learned from, it would teach to write nothing."""
+    return mask.sum(1, keepdim=True) > 2
 
 
 def _fusion(model: Model) -> Fusion:

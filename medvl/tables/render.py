@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import math
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -17,6 +18,8 @@ from medvl.config.smoke import NOTE
 from medvl.files import write_text_atomic
 from medvl.runs.tables import FORMATS, Table
 from medvl.runs.verdict import Summary
+from medvl.tables.differences import Differences
+from medvl.tables.notes import Notes
 from medvl.tables.search import search
 from medvl.tables.values import CellResult
 
@@ -57,6 +60,7 @@ class Rendering:
         there = {column for _, column in self._groups}
         columns = (Column(*each) for each in product(self._present(layout.columns), layout.metrics))
         self.columns = [column for column in columns if column in there]
+        self._differences = None if layout.against is None else Differences(layout, self._search.cells)
 
     def _present(self, axes: Choices) -> list[Choices]:
         """The combinations of some axes that a cell has, in the order of the file."""
@@ -70,7 +74,7 @@ class Rendering:
     def table(self) -> Table:
         """The table's metrics, with the paper's numbers and verdicts in brackets."""
         layout = self.matrix.layout
-        notes, verdicts = _Notes(), Counter[str]()
+        notes, verdicts = Notes(layout.against or ""), Counter[str]()
         rows = []
         for row in self.rows:
             cells = [self._cell(row, column, notes, verdicts) for column in self.columns]
@@ -98,7 +102,7 @@ class Rendering:
                 continue
             told.add(same)
             findings = list(dict.fromkeys(names))
-            notes = _Notes()
+            notes = Notes()
             rows = []
             for row in (row for row in self.rows if (row, column) in self._groups):
                 summaries = {name: self._summary(row, column, name) for name in findings}
@@ -117,14 +121,23 @@ class Rendering:
         """Every cell and metric: choices, the number, its interval, where it lies, and why it failed."""
         buffer = io.StringIO()
         writer = csv.writer(buffer, lineterminator="\n")
-        writer.writerow([*self.matrix.axes, "metric", "status", "value", "low", "high", "folder", "failure"])
+        told = ["value", "low", "high"]
+        if self._differences:
+            told += ["difference", "difference_low", "difference_high"]
+        writer.writerow([*self.matrix.axes, "metric", "status", *told, "folder", "failure"])
         for each in self.cells:
             value = each.value(each.metric.name)
-            numbers = [value.value, *value.interval]
+            numbers = [value.value, *value.interval, *(self._difference(each) if self._differences else ())]
             shown = ["" if number != number else repr(number) for number in numbers]
             name = f"{each.metric.stage}/{each.metric.name}"
             writer.writerow([*each.cell.choices.values(), name, value.status, *shown, each.folder.name, value.why])
         return buffer.getvalue()
+
+    def _difference(self, run: CellResult) -> tuple[float, float, float]:
+        """Of one run to its like of the row that others are compared with; NaN where it cannot be told."""
+        paired = self._differences.of([run]) if self._differences else None
+        found = None if paired is None else paired.difference
+        return (math.nan,) * 3 if found is None else (found.difference, found.low, found.high)
 
     def write(self, folder: Path) -> list[Path]:
         """Write all of it; the files, the main table's Markdown first."""
@@ -137,19 +150,23 @@ class Rendering:
     def _summary(self, row: Choices, column: Column, metric: str) -> Summary:
         return Summary.of([each.value(metric) for each in self._groups[row, column]])
 
-    def _cell(self, row: Choices, column: Column, notes: _Notes, verdicts: Counter[str]) -> str:
+    def _cell(self, row: Choices, column: Column, notes: Notes, verdicts: Counter[str]) -> str:
         if (row, column) not in self._groups:  # excluded
             return ""
         summary = self._summary(row, column, column.metric.name)
-        place = ", ".join(filter(None, (spelled(row), spelled(self._place(column)))))
+        cell = _named(row, column.choices)
+        place = _named(row, self._place(column))
         notes.undefined(place, summary)
         notes.failed(place, summary, self._groups[row, column])
+        paired = self._differences.of(self._groups[row, column]) if self._differences else None
+        if paired is not None:
+            notes.paired(cell, summary, column.metric, paired)
         paper = self.matrix.paper.values.get((*row, *self._place(column))) if self.matrix.paper else None
         verdict = summary.verdict(paper, self.matrix.layout.tolerance, self.smoke)
         if verdict:
             verdicts[verdict] += 1
         known = [f"{paper:.3f}"] if paper is not None else []
-        shown = [] if summary.done == 0 else [_number(summary)]
+        shown = [] if summary.done == 0 else [_number(summary), *filter(None, [str(paired or "")])]
         told = " ".join([*known, *([verdict] if verdict else [])])
         return " ".join([*shown, f"[{told}]" if told else ""]).strip() if shown or known else verdict
 
@@ -195,35 +212,14 @@ class Rendering:
         return ["one run each; in parentheses its 95 % bootstrap interval over test cases"]
 
 
-class _Notes:
-    """What a reader must know of single cells."""
-
-    def __init__(self) -> None:
-        self._undefined: dict[str, list[str]] = {}
-        self._failures: dict[str, list[str]] = {}
-
-    def undefined(self, place: str, summary: Summary) -> None:
-        """Note finished runs whose value is undefined."""
-        missing = summary.done - summary.defined
-        if missing:
-            self._undefined.setdefault(f"undefined in {missing} of {summary.done} runs", []).append(place)
-
-    def failed(self, place: str, summary: Summary, group: Sequence[CellResult]) -> None:
-        """Note why runs failed."""
-        if summary.failed:
-            folder = next(each.folder.name for each in group if each.failure)
-            why = summary.why.splitlines()[0]
-            self._failures.setdefault(why, []).append(f"{place} ({summary.failed} of {summary.runs} runs, {folder})")
-
-    def sentences(self) -> list[str]:
-        """All of it, cells of one kind together."""
-        undefined = [f"{what}, left out of any mean: {'; '.join(at)}" for what, at in self._undefined.items()]
-        return undefined + [f"failed: {'; '.join(places)}: {why}" for why, places in self._failures.items()]
-
-
 def spelled(choices: Choices) -> str:
     """Choices of several axes as one name."""
     return " · ".join(choices)
+
+
+def _named(row: Choices, column: Choices) -> str:
+    """A cell as notes call it."""
+    return ", ".join(filter(None, (spelled(row), spelled(column))))
 
 
 def _number(summary: Summary) -> str:

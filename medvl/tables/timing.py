@@ -16,6 +16,7 @@ from medvl.engine.assemble import build_dataset, build_model, build_objective, b
 from medvl.engine.feature_plan import POOLED
 from medvl.engine.hardware import make_fabric, settle
 from medvl.engine.made_up import made_up_batch
+from medvl.engine.optimization import optimization_of
 from medvl.engine.plan import Plan
 from medvl.engine.schedules import Horizon
 from medvl.engine.trainable import Trainable
@@ -96,8 +97,7 @@ def _time(plan: Plan, device: str, precision: str) -> Timing:
         batches = [_kept(batch, plan, model.width(POOLED)) for batch in batches]
     step = 0.0
     if stage.optim is not None and stage.budget.trains:
-        parameters = [parameter for parameter in trainable.parameters() if parameter.requires_grad]
-        optimization = stage.optim.build(parameters=parameters, horizon=LONG)
+        optimization = optimization_of(stage, trainable, LONG)
         wrapped, optimizer = fabric.setup(trainable, optimization.optimizer)
         trainer = Trainer(
             fabric, wrapped, optimizer, optimization, stage.budget, None, STEPS + 1, STEPS + 1, None, _Silent(), Path()

@@ -329,6 +329,9 @@ class EncoderSuite(Suite):
             found = trainable.model(bench.batch(rows=5), [feature.name for feature in declared])
         for feature in declared:
             value = found[feature.name]
+            if value.ndim == 4:  # a map: channels stand before the grid
+                assert value.shape == (5, feature.width, *(feature.grid or ())), feature.name
+                continue
             assert (value.shape[0], value.shape[-1]) == (5, feature.width), feature.name
             assert feature.tokens is None or value.shape[1] == feature.tokens, feature.name
             if feature.grid is not None:

@@ -105,8 +105,10 @@ def test_every_measure_can_be_asked_for():
     assert tuple(MEASURES) == METRICS
 
 
-def test_comparing_imports_no_torch(finished):
-    arguments = ["compare", str(finished("base")), str(finished("better", 1.0)), "--replicates", "5"]
+@pytest.mark.parametrize("options", [["--replicates", "5"], ["--metric", "perplexity"]])
+def test_comparing_imports_no_torch(finished, writing, options):
+    runs = [writing("plain"), writing("other")] if "perplexity" in options else [finished("base"), finished("better")]
+    arguments = ["compare", *map(str, runs), *options]
     code = (
         "import sys\nfrom medvl.cli.main import main\n"
         f"try:\n    main({arguments!r})\nexcept SystemExit as done:\n    assert not done.code\n"

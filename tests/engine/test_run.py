@@ -8,7 +8,11 @@ import torch
 import yaml
 from safetensors.torch import load_file
 
+from medvl.evaluate.bootstrap import percentile_interval
+from medvl.evaluate.draws import digest
+from medvl.runs.draws import read_draws
 from medvl.runs.metrics_log import read_metrics
+from medvl.runs.results import read_results
 from tests import small
 
 
@@ -24,11 +28,27 @@ def test_each_stage_leaves_everything(finished):
     pretrain, finetune = finished.pretrain, finished.finetune
     common = {"config.yaml", "manifest.json", "metrics.csv", "last.ckpt", "exports", "figures"}
     assert common <= {path.name for path in pretrain.iterdir()}
-    of_evaluation = {"best.ckpt", "results.json", "predictions", "results-multilabel-test.md", "tokenizer.json"}
+    of_evaluation = {
+        "best.ckpt",
+        "results.json",
+        "predictions",
+        "draws",
+        "results-multilabel-test.md",
+        "tokenizer.json",
+    }
     assert common | of_evaluation <= {path.name for path in finetune.iterdir()}
     for picture in ("curves.png", "auroc-multilabel-test.png"):
         assert (finetune / "figures" / picture).read_bytes()[:4] == b"\x89PNG"
     assert not list(finished.root.rglob(".*.tmp"))
+
+
+def test_draws_are_kept_of_the_very_cases_that_were_predicted(finished):
+    (kept,), (stored,) = read_draws(finished.finetune), read_results(finished.finetune)
+    for name, interval in stored.result.intervals.items():
+        assert percentile_interval(kept.values[name]) == pytest.approx(interval, abs=1e-6)
+        assert kept.points[name] == stored.result.metrics[name]
+    cases = pq.read_table(finished.finetune / "predictions/test.parquet")["case"].to_pylist()
+    assert (kept.drawn["cases"], kept.drawn["images"]) == (len(cases), digest(cases))
 
 
 def test_config_is_resolved_and_resolves_to_itself(finished):

@@ -11,6 +11,7 @@ from medvl.evaluate.multilabel import Multilabel
 from medvl.evaluate.perplexity import Perplexity
 from medvl.evaluate.question_answering import QuestionAnswering
 from medvl.evaluate.retrieval import Retrieval
+from medvl.models.tokenizer import train_wordpiece
 
 SIZE = 60
 PATIENTS = np.arange(SIZE) // 3
@@ -114,6 +115,18 @@ def test_what_metrics_mean_is_told():
         {key for key in plain.judged if plain.judged[key] != other.judged[key]} for other in (threshold, labels)
     ]
     assert differing == [{"threshold"}, {"labels"}]
+
+
+def test_perplexities_of_other_vocabularies_are_told_apart():
+    def facts(texts, most=64):
+        tokenizer = train_wordpiece(texts, 200, most)
+        return Perplexity(DataSpec(), tokenizer, replicates=5).evaluate(judged()).draws.judged
+
+    texts = ["no effusion", "a small mass in the left lung"]
+    assert facts(texts) == facts(texts)
+    assert (
+        facts(texts)["vocabulary"] != facts(texts[:1])["vocabulary"] and facts(texts)["cut"] != facts(texts, 8)["cut"]
+    )
 
 
 def test_which_metrics_fall():

@@ -53,7 +53,8 @@ def test_the_page_is_whole_and_reaches_for_nothing_outside(subject, tmp_path):
     page = read(tmp_path)
     said = "".join(page.said)
     classified = {"Regions that speak for a finding", "What words and regions contribute", "Predicted findings"}
-    assert PRIVATE in said and left_out.keys() == {"Generated and original report"} | classified
+    missing = {"Generated and original report", "Hidden and restored"} | classified
+    assert PRIVATE in said and left_out.keys() == missing
     for title, why in left_out.items():
         assert f"{title}: {why}." in said
     assert len(page.found["article"]) == 2

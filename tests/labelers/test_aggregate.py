@@ -2,7 +2,8 @@
 
 import pytest
 
-from medvl.labelers.aggregate import Mention, labels_of
+from medvl.labelers.aggregate import labels_of
+from medvl.labelers.base import Mention
 
 FINDINGS = ("No Finding", "Edema", "Mass", "Support Devices")
 

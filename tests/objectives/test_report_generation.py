@@ -132,7 +132,7 @@ def test_likelihood_is_that_of_a_loop_over_words(fusion):
     objective = ReportGeneration(model).eval()
     objective.head.bias.normal_(std=2)
     model.eval()
-    given = batch(model)
+    given = batch(model, (9, 5, 3))
     objective.wanted = frozenset({"log_likelihood", "tokens", "teacher_forced"})
     found = objective.predict(model, given)
     assert set(found) == objective.wanted and found["teacher_forced"].shape == (3, 13)
@@ -186,6 +186,19 @@ def test_only_hidden_words_count_and_the_head_sees_no_others(masking):
     assert 0 < changed <= judged <= (6 if masking == "released" else 24)
     assert masking == "paper" or (read == 4).sum() == changed == judged
     assert loss.isfinite() and model.text.table.grad.abs().sum() > 0
+
+
+@pytest.mark.parametrize("masking", ["paper", "released", "every"])
+def test_a_case_without_text_counts_nowhere(masking):
+    model = medvill()
+    objective = ReportGeneration(model, masking=masking)
+    nothing = batch(model, (2, 2))
+    loss = objective(model, nothing)["generation"]
+    loss.backward()
+    assert float(loss.detach()) == 0 and not model.text.table.grad.any()
+    followed = objective.eval().predict(model.eval(), batch(model, (5, 2)))
+    assert followed["tokens"].tolist() == [4, 0] and float(followed["log_likelihood"][1]) == 0
+    assert not followed["teacher_forced"][1].any()
 
 
 def test_long_reports_lose_ends():

@@ -9,8 +9,8 @@ from medvl.errors import PackageMissing
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.subject import Subject
-from medvl.labelers.aggregate import Mention, labels_of
-from medvl.labelers.base import NEGATIVE, NOT_MENTIONED, POSITIVE, STATES, UNCERTAIN, Labeler
+from medvl.labelers.aggregate import labels_of
+from medvl.labelers.base import NEGATIVE, NOT_MENTIONED, POSITIVE, STATES, UNCERTAIN, Labeler, Mention
 
 LABELER = "rules"
 MARKS = {POSITIVE: "+", NEGATIVE: "−", UNCERTAIN: "?", NOT_MENTIONED: ""}
