@@ -9,13 +9,11 @@ import numpy as np
 
 
 class ImageReader(Protocol):
-    """Anything that holds decoded radiographs: the decoded-image store, or an array in memory.
+    """Anything that holds decoded radiographs: the decoded-image store, or an array in memory."""
 
-    Attributes:
-        side: S, pixels.
-    """
-
-    side: int
+    @property
+    def side(self) -> int:
+        """S, pixels."""
 
     def read(self, rows: np.ndarray, out: np.ndarray) -> np.ndarray:
         """Row numbers (B,) int64, ascending -> `out`, (B, S, S) uint8, filled."""

@@ -12,7 +12,7 @@ from medvl.errors import ConfigError
 from medvl.evaluate.base import SALIENCY, Cases, Evaluator, Result
 from medvl.evaluate.bootstrap import IntervalRule
 from medvl.evaluate.cells import cell
-from medvl.evaluate.draws import digest
+from medvl.evaluate.draws import Fact, digest
 from medvl.evaluate.localisation import localised
 from medvl.evaluate.resampling import Resampling
 from medvl.evaluate.sums import means_of_findings
@@ -93,7 +93,11 @@ class Grounding(Evaluator):
         positions, place = np.unique(of[:, 0], return_inverse=True)
         values = np.full((len(positions), len(MEASURES), len(self.labels)), np.nan)  # (n, M, K)
         values[place, 0, of[:, 1]], values[place, 1, of[:, 1]] = overlaps, hits
-        judged = {"findings": ", ".join(self.labels), "threshold": self.threshold, "boxes": digest(boxes)}
+        judged: dict[str, Fact] = {
+            "findings": ", ".join(self.labels),
+            "threshold": self.threshold,
+            "boxes": digest(boxes),
+        }
         self.resampling.fill(
             result, self.metrics(), means_of_findings(values), cases, intervals, positions=positions, judged=judged
         )

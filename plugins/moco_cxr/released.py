@@ -186,7 +186,7 @@ def write(folder: Path, target: Path) -> None:
     state = to_released(parts)
     name = name_of(parts["image"])
     if "head" in parts:
-        content = {"ckpt_info": {}, "model_name": name, "model_state": state}
+        content: dict[str, object] = {"ckpt_info": {}, "model_name": name, "model_state": state}
     else:
         content = {"epoch": 0, "arch": name.lower(), "state_dict": state}
     torch.save(content, target)
