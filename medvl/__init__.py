@@ -37,6 +37,12 @@ _PUBLIC = {
     "Corpus": "medvl.models.tokenizer",
     "Tokenizer": "medvl.models.tokenizer",
     "Labeler": "medvl.labelers.base",
+    "Parts": "medvl.models.released_names",
+    "ReleasedNames": "medvl.models.released_names",
+    "load_parts": "medvl.models.released_names",
+    "save_parts": "medvl.models.released_names",
+    "one_channel": "medvl.models.channels",
+    "three_channels": "medvl.models.channels",
     "Objective": "medvl.objectives.base",
     "Reconstruction": "medvl.objectives.reconstruction",
     "RestoredImages": "medvl.objectives.reconstruction",
@@ -83,6 +89,8 @@ if TYPE_CHECKING:
     from medvl.models.base import Model as Model
     from medvl.models.base import TextEncoder as TextEncoder
     from medvl.models.base import Writing as Writing
+    from medvl.models.channels import one_channel as one_channel
+    from medvl.models.channels import three_channels as three_channels
     from medvl.models.decoders.base import Decoder as Decoder
     from medvl.models.distributed import gather as gather
     from medvl.models.distributed import gather_with_gradient as gather_with_gradient
@@ -91,6 +99,10 @@ if TYPE_CHECKING:
     from medvl.models.masks.layout import Layout as Layout
     from medvl.models.places import JointPlaces as JointPlaces
     from medvl.models.positions import sincos_positions as sincos_positions
+    from medvl.models.released_names import Parts as Parts
+    from medvl.models.released_names import ReleasedNames as ReleasedNames
+    from medvl.models.released_names import load_parts as load_parts
+    from medvl.models.released_names import save_parts as save_parts
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
     from medvl.models.writing.hidden import HiddenWriting as HiddenWriting

@@ -7,6 +7,16 @@ from collections.abc import Collection
 from torch import Tensor
 
 
+def one_channel(convolution: Tensor) -> Tensor:
+    """(O, 3, h, w) weights that see colours -> (O, 1, h, w), which make the same of gray; others stay."""
+    return convolution.sum(1, keepdim=True) if convolution.shape[1] == 3 else convolution
+
+
+def three_channels(convolution: Tensor) -> Tensor:
+    """(O, 1, h, w) weights -> (O, 3, h, w), a third for every colour; others stay."""
+    return convolution.repeat(1, 3, 1, 1) / 3 if convolution.shape[1] == 1 else convolution
+
+
 def to_one_channel(state: dict[str, Tensor], convolutions: Collection[str]) -> dict[str, Tensor]:
     """Sum three-channel weights into one channel.
 
@@ -18,8 +28,7 @@ def to_one_channel(state: dict[str, Tensor], convolutions: Collection[str]) -> d
     """
     names = {f"{convolution}.weight" for convolution in convolutions}
     return {
-        name: tensor.sum(1, keepdim=True) if name in names and tensor.ndim == 4 else tensor
-        for name, tensor in state.items()
+        name: one_channel(tensor) if name in names and tensor.ndim == 4 else tensor for name, tensor in state.items()
     }
 
 
@@ -31,7 +40,4 @@ def to_three_channels(state: dict[str, Tensor], convolutions: Collection[str]) -
         convolutions: as above, e.g. `encoder.first_convolutions`.
     """
     names = {f"{convolution}.weight" for convolution in convolutions}
-    return {
-        name: tensor.repeat(1, 3, 1, 1) / 3 if name in names and tensor.shape[1] == 1 else tensor
-        for name, tensor in state.items()
-    }
+    return {name: three_channels(tensor) if name in names else tensor for name, tensor in state.items()}

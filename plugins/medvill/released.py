@@ -14,30 +14,32 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import medvl
 
-Parts = dict[str, dict[str, Tensor]]
-
 # (part, name there, name here); the first that fits counts. The CNN's children are numbered, and 2 and 3 (ReLU and
 # pooling) have no weights.
-NAMES = (
-    ("text", "enc.txt_embeddings.", "transformer.embeddings."),
-    ("text", "enc.encoder.", "transformer.encoder."),
-    ("text", "enc.pooler.", "transformer.pooler."),
-    ("fusion", "enc.img_embeddings.img_embeddings.", "project."),
-    ("image", "enc.img_encoder.model.0.", "net.conv1."),
-    ("image", "enc.img_encoder.model.1.", "net.bn1."),
-    ("image", "enc.img_encoder.model.4.", "net.layer1."),
-    ("image", "enc.img_encoder.model.5.", "net.layer2."),
-    ("image", "enc.img_encoder.model.6.", "net.layer3."),
-    ("image", "enc.img_encoder.model.7.", "net.layer4."),
-    ("vocabulary_head", "mlm.predictions.transform.dense.", "dense."),
-    ("vocabulary_head", "mlm.predictions.transform.LayerNorm.", "norm."),
-    ("vocabulary_head", "mlm.predictions.bias", "bias"),
-    ("matching_head", "itm.linear.", ""),
+NAMES = medvl.ReleasedNames(
+    "MedViLL",
+    (
+        ("text", "enc.txt_embeddings.", "transformer.embeddings."),
+        ("text", "enc.encoder.", "transformer.encoder."),
+        ("text", "enc.pooler.", "transformer.pooler."),
+        ("fusion", "enc.img_embeddings.img_embeddings.", "project."),
+        ("image", "enc.img_encoder.model.0.", "net.conv1."),
+        ("image", "enc.img_encoder.model.1.", "net.bn1."),
+        ("image", "enc.img_encoder.model.4.", "net.layer1."),
+        ("image", "enc.img_encoder.model.5.", "net.layer2."),
+        ("image", "enc.img_encoder.model.6.", "net.layer3."),
+        ("image", "enc.img_encoder.model.7.", "net.layer4."),
+        ("vocabulary_head", "mlm.predictions.transform.dense.", "dense."),
+        ("vocabulary_head", "mlm.predictions.transform.LayerNorm.", "norm."),
+        ("vocabulary_head", "mlm.predictions.bias", "bias"),
+        ("matching_head", "itm.linear.", ""),
+    ),
+    give="the pre-training checkpoint with a ResNet, as its authors saved it",
+    take="a ResNet, preset: released",
 )
 # tensors that the file holds twice: copy -> original
 COPIES = {
@@ -49,10 +51,10 @@ COPIES = {
 }
 COUNTED = "enc.txt_embeddings.position_ids"  # 0, 1, 2, ...: no weight
 STEM = "enc.img_encoder.model.0.weight"
-PARTS = tuple(dict.fromkeys(part for part, _, _ in NAMES))
+PARTS = NAMES.parts
 
 
-def from_released(state: Mapping[str, Tensor]) -> Parts:
+def from_released(state: Mapping[str, Tensor]) -> medvl.Parts:
     """The parts of a released checkpoint: those of `PARTS`, tensors by our names.
 
     The three colours of the first convolution are summed: radiographs are gray.
@@ -60,18 +62,10 @@ def from_released(state: Mapping[str, Tensor]) -> Parts:
     Raises:
         WeightsError: names that are not of this layout.
     """
-    own_names = {name: _ours(name) for name in state if name not in COPIES and name != COUNTED}
-    strange = [name for name, place in own_names.items() if place is None]
-    if strange:
-        raise medvl.WeightsError(
-            f"{len(strange)} tensors are not of MedViLL's released layout, e.g. {', '.join(strange[:3])}. do: give "
-            "the pre-training checkpoint with a ResNet, as its authors saved it"
-        )
-    parts: Parts = {}
-    for name, place in own_names.items():
-        if place is not None:
-            part, own = place
-            parts.setdefault(part, {})[own] = state[name].sum(1, keepdim=True) if name == STEM else state[name]
+    parts: medvl.Parts = {}
+    places = NAMES.ours(name for name in state if name not in COPIES and name != COUNTED)
+    for name, (part, own) in places.items():
+        parts.setdefault(part, {})[own] = medvl.one_channel(state[name]) if name == STEM else state[name]
     return parts
 
 
@@ -84,8 +78,8 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for part, tensors in parts.items():
         for own, tensor in tensors.items():
-            name = _theirs(part, own)
-            state[name] = tensor.repeat(1, 3, 1, 1) / 3 if name == STEM else tensor
+            name = NAMES.theirs(part, own)
+            state[name] = medvl.three_channels(tensor) if name == STEM else tensor
     positions = state.get("enc.txt_embeddings.position_embeddings.weight")
     if positions is None:
         raise medvl.WeightsError("a released checkpoint shares the tables of its text part, which is missing")
@@ -93,37 +87,15 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     return state | {copy: state[original] for copy, original in COPIES.items()}
 
 
-def _ours(name: str) -> tuple[str, str] | None:
-    found = [(part, own + name.removeprefix(their)) for part, their, own in NAMES if name.startswith(their)]
-    return found[0] if found else None
-
-
-def _theirs(part: str, name: str) -> str:
-    for candidate, their, own in NAMES:
-        if candidate == part and name.startswith(own):
-            return their + name.removeprefix(own)
-    raise medvl.WeightsError(
-        f"MedViLL's released layout has no place for '{name}' of part '{part}'. do: take a ResNet, preset: released, "
-        f"and parts of {', '.join(PARTS)}"
-    )
-
-
 def read(source: Path, folder: Path) -> None:
     """`pytorch_model.bin` -> a `.safetensors` file a part."""
     state = torch.load(source, map_location="cpu", weights_only=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, tensors in from_released(state).items():
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / f"{part}.safetensors")
+    medvl.save_parts(from_released(state), folder)
 
 
 def write(folder: Path, target: Path) -> None:
     """Files of parts, or exports of a stage (`TERM.vocabulary_head` and the like) -> `pytorch_model.bin`."""
-    parts: Parts = {}
-    for file in sorted(folder.glob("*.safetensors")):
-        part = file.stem.rpartition(".")[2]
-        if part in PARTS:
-            parts[part] = load_file(file)
-    torch.save(to_released(parts), target)
+    torch.save(to_released(medvl.load_parts(folder, PARTS)), target)
 
 
 if __name__ == "__main__":

@@ -19,19 +19,25 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import medvl
 
-Parts = dict[str, dict[str, Tensor]]
 Kind = Literal["pre-training", "fine-tuning"]
 Family = Literal["resnet", "densenet"]
-Names = tuple[tuple[str, str, str], ...]  # (part, name there, name here); the first that fits counts
 
 
-def _pretraining(head: str) -> Names:
-    return (
+def _names(*names: tuple[str, str, str]) -> medvl.ReleasedNames:
+    return medvl.ReleasedNames(
+        "MoCo-CXR",
+        names,
+        give="a checkpoint of a ResNet or a DenseNet as its authors' code saves it",
+        take="a ResNet or a DenseNet of timm, a head without a transform, one queue",
+    )
+
+
+def _pretraining(head: str) -> medvl.ReleasedNames:
+    return _names(
         ("projection", f"encoder_q.{head}.", ""),
         ("image", "encoder_q.", "net."),
         ("objective", f"encoder_k.{head}.", "key_head."),
@@ -41,11 +47,11 @@ def _pretraining(head: str) -> Names:
     )
 
 
-NAMES: dict[tuple[Kind, Family], Names] = {
+NAMES: dict[tuple[Kind, Family], medvl.ReleasedNames] = {
     ("pre-training", "resnet"): _pretraining("fc"),
     ("pre-training", "densenet"): _pretraining("classifier"),
-    ("fine-tuning", "resnet"): (("head", "fc.", "1."), ("image", "model.", "net.")),
-    ("fine-tuning", "densenet"): (("head", "model.classifier.", "1."), ("image", "model.", "net.")),
+    ("fine-tuning", "resnet"): _names(("head", "fc.", "1."), ("image", "model.", "net.")),
+    ("fine-tuning", "densenet"): _names(("head", "model.classifier.", "1."), ("image", "model.", "net.")),
 }
 WRAPPER = "module."  # what DataParallel puts in front of every name
 UNUSED = "model.last_linear."  # ImageNet's classifier, which their fine-tuned ResNets carry along and never use
@@ -55,7 +61,7 @@ STEMS = ("conv1.weight", "features.conv0.weight")
 CONVOLUTIONS = {20: "ResNet18", 53: "ResNet50", 120: "DenseNet121"}  # how many a model has -> its name there
 
 
-def from_released(state: Mapping[str, Tensor]) -> Parts:
+def from_released(state: Mapping[str, Tensor]) -> medvl.Parts:
     """The parts of a released checkpoint, tensors by our names.
 
     Of pre-training `image`, `projection` and `objective` (all that the objective `moco` keeps: its head once more, key
@@ -68,23 +74,9 @@ def from_released(state: Mapping[str, Tensor]) -> Parts:
     state = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
     kind: Kind = "pre-training" if any(name.startswith("encoder_q.") for name in state) else "fine-tuning"
     family: Family = "densenet" if any(".features." in name for name in state) else "resnet"
-    parts: Parts = {}
-    strange = []
-    for name, tensor in state.items():
-        if name.startswith(UNUSED):
-            continue
-        found = [(part, own + name.removeprefix(their)) for part, their, own in NAMES[kind, family]
-                 if name.startswith(their)]  # fmt: skip
-        if found:
-            part, own = found[0]
-            parts.setdefault(part, {})[own] = _in(own, tensor)
-        else:
-            strange.append(name)
-    if strange or "image" not in parts:
-        raise medvl.WeightsError(
-            f"{len(strange)} tensors are not of MoCo-CXR's released layouts, e.g. {', '.join(strange[:3])}. do: give "
-            "a checkpoint of a ResNet or a DenseNet as its authors' code saves it"
-        )
+    parts: medvl.Parts = {}
+    for name, (part, own) in NAMES[kind, family].ours(name for name in state if not name.startswith(UNUSED)).items():
+        parts.setdefault(part, {})[own] = _in(own, state[name])
     if "objective" in parts:
         parts["objective"] |= {OWN_HEAD + name: tensor for name, tensor in parts.get("projection", {}).items()}
     return parts
@@ -111,7 +103,7 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     for part, tensors in parts.items():
         for own, tensor in tensors.items():
             if part != "objective" or not own.startswith(OWN_HEAD):
-                state[WRAPPER + _theirs(names, part, own)] = _out(own, tensor)
+                state[WRAPPER + names.theirs(part, own)] = _out(own, tensor)
     if (kind, family) == ("fine-tuning", "resnet"):
         width = parts["head"]["1.weight"].shape[1]
         state[f"{WRAPPER}{UNUSED}weight"] = torch.zeros(IMAGENET_CLASSES, width)
@@ -135,30 +127,19 @@ def name_of(image: Mapping[str, Tensor]) -> str:
 
 
 def _in(own: str, tensor: Tensor) -> Tensor:
-    if own.endswith(STEMS) and tensor.shape[1] == 3:
-        return tensor.sum(1, keepdim=True)
+    if own.endswith(STEMS):
+        return medvl.one_channel(tensor)
     if own == "queue.pointer":
         return tensor[0]
     return tensor.T if own == "queue.keys" else tensor
 
 
 def _out(own: str, tensor: Tensor) -> Tensor:
-    if own.endswith(STEMS) and tensor.shape[1] == 1:
-        return tensor.repeat(1, 3, 1, 1) / 3
+    if own.endswith(STEMS):
+        return medvl.three_channels(tensor)
     if own == "queue.pointer":
         return tensor[None]
     return tensor.T if own == "queue.keys" else tensor
-
-
-def _theirs(names: Names, part: str, own: str) -> str:
-    for candidate, their, prefix in names:
-        if candidate == part and own.startswith(prefix):
-            return their + own.removeprefix(prefix)
-    parts = ", ".join(dict.fromkeys(part for part, _, _ in names))
-    raise medvl.WeightsError(
-        f"MoCo-CXR's released layout has no place for '{own}' of part '{part}'. do: take a ResNet or a DenseNet of "
-        f"timm, and parts of {parts}; a head without a transform, and one queue"
-    )
 
 
 def read(source: Path, folder: Path) -> None:
@@ -171,18 +152,14 @@ def read(source: Path, folder: Path) -> None:
             "comes from, keep only its state_dict or model_state"
         ) from error
     state = content.get("state_dict", content.get("model_state", content))
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, tensors in from_released(state).items():
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / f"{part}.safetensors")
+    medvl.save_parts(from_released(state), folder)
 
 
 def write(folder: Path, target: Path) -> None:
     """Files of parts, or exports of a stage -> a checkpoint."""
-    known = {part for names in NAMES.values() for part, _, _ in names}
-    files = {file.stem: file for file in sorted(folder.glob("*.safetensors")) if file.stem in known}
-    if "head" in files:
-        files.pop("objective", None)  # of the classifier: its head once more
-    parts = {part: load_file(file) for part, file in files.items()}
+    parts = medvl.load_parts(folder, {part for names in NAMES.values() for part in names.parts})
+    if "head" in parts:
+        parts.pop("objective", None)  # of the classifier: its head once more
     state = to_released(parts)
     name = name_of(parts["image"])
     if "head" in parts:

@@ -17,45 +17,47 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 import medvl
 
-Parts = dict[str, dict[str, Tensor]]
-
 BERT = "bert_encoder.model.bert."
 WORDS = "bert_encoder.model.cls.predictions."
 # (part, name there, name here); the first that fits counts
-NAMES = (
-    ("image", "cls_token", "net.cls_token"),
-    ("image", "pos_embed", "net.pos_embed"),
-    ("image", "patch_embed.", "net.patch_embed."),
-    ("image", "blocks.", "net.blocks."),
-    ("image", "norm.", "net.norm."),
-    ("image_decoder", "mask_token", "mask_token"),
-    ("image_decoder", "decoder_pos_embed", "positions"),
-    ("image_decoder", "decoder_embed.", "embed."),
-    ("image_decoder", "decoder_blocks.", "blocks."),
-    ("image_decoder", "decoder_norm.", "norm."),
-    ("image_decoder", "decoder_pred.", "predict."),
-    ("report_projection", "bert_mlp.", ""),
-    ("text", f"{BERT}embeddings.", "transformer.embeddings."),
-    ("text", f"{BERT}encoder.", "transformer.encoder."),
-    ("text", f"{BERT}pooler.", "transformer.pooler."),
-    ("vocabulary_head", f"{WORDS}transform.dense.", "dense."),
-    ("vocabulary_head", f"{WORDS}transform.LayerNorm.", "norm."),
-    ("vocabulary_head", f"{WORDS}bias", "bias"),
-    ("vocabulary_head", f"{WORDS}decoder.weight", "table"),
+NAMES = medvl.ReleasedNames(
+    "MRM",
+    (
+        ("image", "cls_token", "net.cls_token"),
+        ("image", "pos_embed", "net.pos_embed"),
+        ("image", "patch_embed.", "net.patch_embed."),
+        ("image", "blocks.", "net.blocks."),
+        ("image", "norm.", "net.norm."),
+        ("image_decoder", "mask_token", "mask_token"),
+        ("image_decoder", "decoder_pos_embed", "positions"),
+        ("image_decoder", "decoder_embed.", "embed."),
+        ("image_decoder", "decoder_blocks.", "blocks."),
+        ("image_decoder", "decoder_norm.", "norm."),
+        ("image_decoder", "decoder_pred.", "predict."),
+        ("report_projection", "bert_mlp.", ""),
+        ("text", f"{BERT}embeddings.", "transformer.embeddings."),
+        ("text", f"{BERT}encoder.", "transformer.encoder."),
+        ("text", f"{BERT}pooler.", "transformer.pooler."),
+        ("vocabulary_head", f"{WORDS}transform.dense.", "dense."),
+        ("vocabulary_head", f"{WORDS}transform.LayerNorm.", "norm."),
+        ("vocabulary_head", f"{WORDS}bias", "bias"),
+        ("vocabulary_head", f"{WORDS}decoder.weight", "table"),
+    ),
+    give="the pre-training checkpoint, as its authors saved it",
+    take="a vision transformer with one class token, preset: released",
 )
 COPIES = {f"{WORDS}decoder.bias": f"{WORDS}bias"}  # a parameter that the file holds twice: copy -> original
 COUNTED = f"{BERT}embeddings.position_ids"  # 0, 1, 2, ...: no weight
 LENGTHS = f"{BERT}embeddings.position_embeddings.weight"
 STEM, POSITIONS = "patch_embed.proj.weight", "decoder_pos_embed"
-PARTS = tuple(dict.fromkeys(part for part, _, _ in NAMES))
+PARTS = NAMES.parts
 
 
-def from_released(state: Mapping[str, Tensor]) -> Parts:
+def from_released(state: Mapping[str, Tensor]) -> medvl.Parts:
     """The parts of a released checkpoint: those of `PARTS`, tensors by our names.
 
     The three colours of the patch embedding are summed: radiographs are gray.
@@ -63,18 +65,10 @@ def from_released(state: Mapping[str, Tensor]) -> Parts:
     Raises:
         WeightsError: names that are not of this layout.
     """
-    own_names = {name: _ours(name) for name in state if name not in COPIES and name != COUNTED}
-    strange = [name for name, place in own_names.items() if place is None]
-    if strange:
-        raise medvl.WeightsError(
-            f"{len(strange)} tensors are not of MRM's released layout, e.g. {', '.join(strange[:3])}. do: give the "
-            "pre-training checkpoint, as its authors saved it"
-        )
-    parts: Parts = {}
-    for name, place in own_names.items():
-        if place is not None:
-            part, own = place
-            parts.setdefault(part, {})[own] = _in(name, state[name])
+    parts: medvl.Parts = {}
+    places = NAMES.ours(name for name in state if name not in COPIES and name != COUNTED)
+    for name, (part, own) in places.items():
+        parts.setdefault(part, {})[own] = _in(name, state[name])
     return parts
 
 
@@ -90,7 +84,7 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
     state: dict[str, Tensor] = {}
     for part, tensors in parts.items():
         for own, tensor in tensors.items():
-            name = _theirs(part, own)
+            name = NAMES.theirs(part, own)
             state[name] = _out(name, tensor)
     if f"{WORDS}decoder.weight" not in state:
         raise medvl.WeightsError(
@@ -115,46 +109,28 @@ def tokenizer_of(content: str) -> str:
 
 def _in(name: str, tensor: Tensor) -> Tensor:
     if name == STEM:
-        return tensor.sum(1, keepdim=True)
+        return medvl.one_channel(tensor)
     return tensor[0, 1:] if name == POSITIONS else tensor  # the row of [CLS] is 0
 
 
 def _out(name: str, tensor: Tensor) -> Tensor:
     if name == STEM:
-        return tensor.repeat(1, 3, 1, 1) / 3
+        return medvl.three_channels(tensor)
     return torch.nn.functional.pad(tensor, (0, 0, 1, 0))[None] if name == POSITIONS else tensor
-
-
-def _ours(name: str) -> tuple[str, str] | None:
-    found = [(part, own + name.removeprefix(their)) for part, their, own in NAMES if name.startswith(their)]
-    return found[0] if found else None
-
-
-def _theirs(part: str, name: str) -> str:
-    for candidate, their, own in NAMES:
-        if candidate == part and name.startswith(own):
-            return their + name.removeprefix(own)
-    raise medvl.WeightsError(
-        f"MRM's released layout has no place for '{name}' of part '{part}'. do: take a vision transformer with one "
-        f"class token, preset: released, and parts of {', '.join(PARTS)}"
-    )
 
 
 def read(source: Path, folder: Path, tokenizer: Path | None = None) -> None:
     """`MRM.pth` -> a `.safetensors` file a part, and `tokenizer.json`."""
     with torch.serialization.safe_globals([argparse.Namespace]):  # the script's settings, which run nothing
         content = torch.load(source, map_location="cpu", weights_only=True)
-    folder.mkdir(parents=True, exist_ok=True)
-    for part, tensors in from_released(content.get("model", content)).items():
-        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, folder / f"{part}.safetensors")
+    medvl.save_parts(from_released(content.get("model", content)), folder)
     if tokenizer is not None:
         (folder / "tokenizer.json").write_text(tokenizer_of(tokenizer.read_text(encoding="utf-8")), encoding="utf-8")
 
 
 def write(folder: Path, target: Path) -> None:
     """Files of parts, or exports of a stage -> `MRM.pth`."""
-    files = {file.stem: file for file in sorted(folder.glob("*.safetensors")) if file.stem in PARTS}
-    torch.save({"model": to_released({part: load_file(file) for part, file in files.items()})}, target)
+    torch.save({"model": to_released(medvl.load_parts(folder, PARTS))}, target)
 
 
 def main(arguments: list[str]) -> None:
