@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medvl.runs.curves import INK
+from medvl.runs.finding_rows import plot_rows
 from medvl.runs.heat import blended, of_largest, shown_pixels
 
 if TYPE_CHECKING:
@@ -16,7 +17,6 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 BOX_COLOUR = "#39c6e0"
-SIDE = 2.3  # inches of a radiograph
 
 
 @dataclass(frozen=True)
@@ -43,21 +43,7 @@ def plot_heatmaps(rows: Mapping[str, Sequence[Looked]], *, title: str = "") -> F
         rows: finding -> its radiographs; one at least has one.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
-
-    columns = max(len(panels) for panels in rows.values())
-    figure = Figure(figsize=(SIDE * columns + 0.3, (SIDE + 0.35) * len(rows) + 0.5), dpi=150, layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-    grid = np.array(figure.subplots(len(rows), columns, squeeze=False))
-    for line, (name, panels) in zip(grid, rows.items(), strict=True):
-        for place, axes in enumerate(line):
-            axes.set_axis_off()
-            if place < len(panels):
-                _draw(axes, panels[place])
-        line[0].text(
-            -0.04, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=8, color=INK
-        )
-    return figure
+    return plot_rows(rows, _draw, title=title)
 
 
 def _draw(axes: Axes, panel: Looked) -> None:

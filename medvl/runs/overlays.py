@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from medvl.runs.curves import COLOURS, INK
+from medvl.runs.finding_rows import plot_rows
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 REFERENCE, PREDICTION = "#58d3ff", COLOURS["val"]
-SIDE = 2.3  # inches of a radiograph
 
 
 @dataclass(frozen=True)
@@ -41,21 +41,9 @@ def plot_overlays(rows: Mapping[str, Sequence[Panel]], *, title: str = "") -> Fi
         rows: finding -> its panels; one at least has a panel.
         title: above the picture.
     """
-    from matplotlib.figure import Figure
     from matplotlib.lines import Line2D
 
-    columns = max(len(panels) for panels in rows.values())
-    figure = Figure(figsize=(SIDE * columns + 0.3, (SIDE + 0.35) * len(rows) + 0.7), dpi=150, layout="constrained")
-    figure.suptitle(title, x=0.01, ha="left", fontsize=11, fontweight="bold", color=INK)
-    grid = np.array(figure.subplots(len(rows), columns, squeeze=False))
-    for line, (name, panels) in zip(grid, rows.items(), strict=True):
-        for place, axes in enumerate(line):
-            axes.set_axis_off()
-            if place < len(panels):
-                _draw(axes, panels[place])
-        line[0].text(
-            -0.04, 0.5, name, transform=line[0].transAxes, rotation=90, ha="right", va="center", fontsize=8, color=INK
-        )
+    figure = plot_rows(rows, _draw, title=title)
     lines = [Line2D([], [], color=REFERENCE, lw=2), Line2D([], [], color=PREDICTION, lw=2)]
     figure.legend(lines, ["reference", "prediction"], loc="upper right", ncols=2, fontsize=8, frameon=False)
     return figure
