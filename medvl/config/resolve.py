@@ -15,8 +15,9 @@ from medvl.config.schema import parameters_of, spell
 from medvl.config.sections import Budget, Stop
 from medvl.config.source import KeyPath, Tree, refuse_nul, resolve_references, spell_path, value_at
 from medvl.data.selection import Selection
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, PackageMissing, PluginBroken
 from medvl.plugins import Plugins
+from medvl.registry import Entry
 
 REQUIRED_STAGE_KEYS = ("data", "model", "objective", "budget")
 
@@ -210,7 +211,7 @@ class _Resolver(ComponentReader):
                 continue
             modality = getattr(component.entry.load(), "modality", slot)
             if slot != "fusion" and modality != slot:
-                others = [name for name in self.plugins.registry.names("encoder") if name != component.name]
+                others = [entry.name for entry in self.plugins.registry if _reads(entry, slot)]
                 self.problem(
                     (*path, slot),
                     f"encoder '{component.name}' reads {modality}, not {slot}. others: {', '.join(others)}",
@@ -245,3 +246,11 @@ class _Resolver(ComponentReader):
         if annotation is str and isinstance(value, int):
             value = str(value)
         return self.converted(value, annotation, path)
+
+
+def _reads(entry: Entry, modality: str) -> bool:
+    """Whether this is an encoder of images, or of texts; one that cannot be loaded is none to advise."""
+    try:
+        return entry.kind == "encoder" and getattr(entry.load(), "modality", modality) == modality
+    except (PluginBroken, PackageMissing):
+        return False

@@ -15,7 +15,8 @@ class Search:
 
     Attributes:
         cells: those that count.
-        chosen: each of them, with the choices of the searched axes; only where all of its rivals are done.
+        chosen: each of them, with the choices of the searched axes; only where all of its rivals are done, and not
+            where the axes leave the metric's stage as it is, so that there was nothing to choose.
     """
 
     cells: list[CellResult]
@@ -42,7 +43,7 @@ def search(cells: Sequence[CellResult], axes: Choices) -> Search:
     for rivals in groups.values():
         best = _best(rivals)
         kept.append(best)
-        if best.result is not None:
+        if best.result is not None and len({each.folder for each in rivals}) > 1:
             chosen.append((best, best.cell.of(axes)))
     return Search(kept, chosen)
 

@@ -163,7 +163,7 @@ def test_check_says_what_will_be_built(file):
 
 
 def test_fits_lists_what_can_go_in(file):
-    fusions = ("concat", "image_only", "language_model", "medvill", "mmbt", "text_only", "tienet")
+    fusions = ("attentive", "concat", "image_only", "language_model", "medvill", "mmbt", "text_only", "tienet")
     assert medvl("fits", "fusion", file).splitlines() == [f"{name}: fits" for name in fusions]
     assert medvl("fits", "image", file, "--stage", "pretrain") == "timm: fits\n"
 

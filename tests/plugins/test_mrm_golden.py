@@ -104,7 +104,7 @@ def test_losses_and_gradients(fixture, monkeypatch):
         if not name.startswith("grad."):
             continue
         their = name.removeprefix("grad.")
-        part, own = next((part, own + their.removeprefix(t)) for part, t, own in NAMES if their.startswith(t))
+        part, own = NAMES.ours([their])[their]
         fixture.close(modules[part].get_parameter(own).grad, f"out.{name}")
         compared += 1
     assert compared == sum(name.startswith("grad.") for name in fixture.part("out")) > 10

@@ -36,7 +36,7 @@ def cells():
                 value = VALIDATION.get((method, rate, seed))
                 cell = Cell({"method": method, "rate": rate, "seed": seed})
                 result = None if value is None else Result({"auroc_macro": 1 - value})
-                found.append(CellResult(cell, LAYOUT.metrics[0], Path("a"), result, "", value))
+                found.append(CellResult(cell, LAYOUT.metrics[0], Path(f"{method}-{rate}-{seed}"), result, "", value))
     return found
 
 
@@ -44,6 +44,12 @@ def test_the_best_on_validation_counts_for_each_seed():
     found = search(cells(), ("rate",))
     assert [each.validation for each in found.cells] == [0.8, 0.9, None, None]
     assert [choices for _, choices in found.chosen] == [("3e-2",), ("3e-3",)]
+
+
+def test_a_stage_that_the_axis_leaves_as_it_is_was_not_chosen():
+    found = search([replace(each, folder=Path("shared")) for each in cells()], ("rate",))
+    assert len(found.cells) == 4
+    assert found.chosen == []
 
 
 def test_nothing_is_chosen_before_all_are_there_and_what_failed_is_never_best():
