@@ -11,6 +11,7 @@ from medvl.config.component import Component
 from medvl.data.cache import cache_folder
 from medvl.data.dataset import IMAGE, Dataset
 from medvl.data.label_columns import LabelColumns, labels_of
+from medvl.data.question_table import ROW, open_questions
 from medvl.data.selection import Selection
 from medvl.data.store import ImageStore, build_store
 from medvl.data.study_table import open_table
@@ -24,9 +25,11 @@ class OpenedData:
 
     Attributes:
         selection: what is taken of it.
-        table: the study table; rows count in it.
-        store: decoded radiographs by row; None where no image is wanted.
+        table: the study table, or that of its questions; rows count in it.
+        store: decoded radiographs by row of the study table; None where no image is wanted.
         labels: names of the findings, in the order of the columns of `label_values`.
+        image_rows: (N,) int64, where the store holds what a row shows, for several questions share a radiograph; None
+            where rows are those of the study table.
     """
 
     dataset: Dataset
@@ -34,14 +37,16 @@ class OpenedData:
     table: pa.Table
     store: ImageStore | None
     labels: tuple[str, ...]
+    image_rows: np.ndarray | None = None
 
     @classmethod
-    def open(cls, data: Component, selection: Selection, source: int | None) -> OpenedData:
+    def open(cls, data: Component, selection: Selection, source: int | None, *, questions: bool = False) -> OpenedData:
         """Read the table, and decode what is not decoded yet.
 
         Args:
             data, selection: the data set and what is taken of it.
             source: side in pixels that the store holds; None where no image is wanted.
+            questions: whether each question is a row, where the selection asks some.
 
         Raises:
             ConfigError: the data set has not what is selected.
@@ -51,19 +56,25 @@ class OpenedData:
         problems = selection.unfit(dataset, data.name)
         if problems:
             raise ConfigError([f"{data.place}: {problem}" for problem in problems])
-        table = open_table(dataset)
+        table = studies = open_table(dataset)
+        image_rows = None
+        if questions and selection.asks:
+            table = open_questions(studies)
+            image_rows = np.asarray(table.column(ROW))
         store = None
         if source is not None:
             store = build_store(
-                dataset, table.column(IMAGE), side=source, fit=selection.fit, decode=selection.decode,
+                dataset, studies.column(IMAGE), side=source, fit=selection.fit, decode=selection.decode,
                 folder=cache_folder("images"), max_bad=selection.max_bad,
             )  # fmt: skip
-        return cls(dataset, selection, table, store, tuple(selection.chosen_labels(dataset.labels)))
+        return cls(dataset, selection, table, store, tuple(selection.chosen_labels(dataset.labels)), image_rows)
 
     @property
     def good(self) -> np.ndarray | None:
         """(N,) bool, rows whose image can be read; None without images."""
-        return None if self.store is None else self.store.good
+        if self.store is None:
+            return None
+        return self.store.good if self.image_rows is None else self.store.good[self.image_rows]
 
     @property
     def label_columns(self) -> LabelColumns | None:

@@ -102,7 +102,7 @@ class Subject:
             raise DataError(f"stage '{trained.stage.name}' looks at no image. give the folder of a stage that does")
         self.trained, self.asked = trained, asked
         self._view = view
-        self._data = OpenedData.open(*trained.data(), view.source)
+        self._data = OpenedData.open(*trained.data(), view.source, questions=True)
         rule = self._data.selection.text_rule
         self._texts = None if rule is None else Texts(self._data.table, rule)
         self._rows = self._split_rows()
@@ -134,7 +134,8 @@ class Subject:
     def feeder(self, rows: np.ndarray) -> Feeder:
         """Batches of these rows in order, as the stage's own evaluation would see them."""
         wanted = {name: view for name, view in build_views(self.trained.stage).items() if name in self._views}
-        arrays = CaseArrays(rows, self._data.store, self._tokens, self._data.label_columns)
+        data = self._data
+        arrays = CaseArrays(rows, data.store, self._tokens, data.label_columns, image_rows=data.image_rows)
         seed = self.trained.experiment.seed  # nothing is drawn
         return Feeder(arrays, {"image": self._view} | wanted, batch_size=BATCH, device="cpu", seed=seed)
 
