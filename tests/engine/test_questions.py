@@ -64,7 +64,7 @@ def test_each_question_is_a_case_and_each_image_is_decoded_once(run, questions):
 def test_predictions_say_which_question_of_which_image(run, questions):
     table = pq.read_table(run.folder / "predictions/test.parquet")
     assert table.column_names == [
-        "row", "case", "patient", "question", "answer", "kind", "type", "organ", "output.answer"
+        "row", "case", "patient", "study", "question", "answer", "kind", "type", "organ", "output.answer"
     ]  # fmt: skip
     expected = [one for one in questions if one[1] == "test"]
     assert table["question"].to_pylist() == [number for _, _, number, *_ in expected]
