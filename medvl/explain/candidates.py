@@ -12,7 +12,8 @@ from medvl.engine.hardware import make_fabric
 from medvl.engine.pair_scores import score_pools
 from medvl.evaluate.pools import DIRECTIONS, IMAGE_TO_REPORT, label_sets
 from medvl.evaluate.retrieval import Retrieval
-from medvl.explain.subject import BATCH, Case, Subject
+from medvl.explain.case import Case
+from medvl.explain.subject import BATCH, Subject
 from medvl.runs.listing import listing_name, read_listing
 
 BEST = 5  # candidates of a query

@@ -14,7 +14,7 @@ from medvl.data.texts import ROWS, Texts
 from medvl.errors import DataError, nearest
 
 if TYPE_CHECKING:
-    from medvl.explain.subject import Case
+    from medvl.explain.case import Case
 
 
 def varied(labels: np.ndarray, count: int) -> np.ndarray:

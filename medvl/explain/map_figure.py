@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from medvl.explain.subject import Case
+from medvl.explain.case import Case
 from medvl.runs.curves import INK
 from medvl.runs.heat import blended
 from medvl.runs.heatmaps import draw_boxes

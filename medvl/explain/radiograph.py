@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from xml.etree.ElementTree import Element
 
+from medvl.explain.case import Case
 from medvl.explain.markup import element
 from medvl.explain.pictures import radiograph_uri
-from medvl.explain.subject import Case
 from medvl.runs.heatmaps import BOX_COLOUR
 
 

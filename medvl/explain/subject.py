@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
@@ -15,7 +15,7 @@ from medvl.data.dataset import IMAGE
 from medvl.data.draw import rows_of, splits_of
 from medvl.data.feed import Feeder
 from medvl.data.selection import Split
-from medvl.data.shown_boxes import Box, shown_boxes
+from medvl.data.shown_boxes import shown_boxes
 from medvl.data.texts import Texts
 from medvl.engine.assemble import build_views
 from medvl.engine.identity import seed_of
@@ -23,6 +23,7 @@ from medvl.engine.load import TrainedStage
 from medvl.engine.opened_data import OpenedData
 from medvl.engine.trainable import Trainable
 from medvl.errors import DataError
+from medvl.explain.case import Case
 from medvl.explain.choice import named, varied, with_word
 from medvl.models.base import Batch
 from medvl.models.token_store import tokenize
@@ -53,32 +54,6 @@ class Asked:
     layer: int | None = None
     head: int | None = None
     rollout: bool = False
-
-
-@dataclass(frozen=True)
-class Case:
-    """A case as the stage sees it.
-
-    Attributes:
-        row: of the study table.
-        key: the hash of its image, as in the stage's predictions.
-        pixels: uint8 (H, W), what the image encoder sees.
-        text: what the stage reads or writes beside it; empty where it has none.
-        labels: finding -> 1, 0, or NaN where unknown.
-        boxes: those of its findings that are shown.
-    """
-
-    row: int
-    key: str
-    pixels: np.ndarray
-    text: str
-    labels: dict[str, float]
-    boxes: tuple[Box, ...] = field(default=())
-
-    @property
-    def positives(self) -> list[str]:
-        """The findings that it has."""
-        return [name for name, value in self.labels.items() if value == 1]
 
 
 class Subject:

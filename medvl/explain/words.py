@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from medvl.explain.subject import Case
+from medvl.explain.case import Case
 from medvl.models.tokenizer import Tokenizer
 
 

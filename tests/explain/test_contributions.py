@@ -6,13 +6,15 @@ import pytest
 import torch
 from torch import nn
 
+from medvl.data.shown_boxes import Box
 from medvl.engine.load import TrainedStage
+from medvl.explain.case import Case
 from medvl.explain.choice import foremost
 from medvl.explain.contributions import GRID, contributions
 from medvl.explain.markup import spelled
 from medvl.explain.panels.contributions import WordsAndRegions
 from medvl.explain.panels.saliency import SalientRegions
-from medvl.explain.subject import Asked, Box, Case, Subject
+from medvl.explain.subject import Asked, Subject
 from medvl.explain.words import Word
 from tests import small
 from tests.engine.conftest import small_machine

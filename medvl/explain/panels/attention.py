@@ -7,12 +7,13 @@ from xml.etree.ElementTree import Element
 
 import numpy as np
 
+from medvl.explain.case import Case
 from medvl.explain.map_figure import map_figure
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.pictures import heat_uri
 from medvl.explain.radiograph import radiograph
-from medvl.explain.subject import Case, Subject
+from medvl.explain.subject import Subject
 from medvl.explain.word_maps import column_maps
 from medvl.explain.words import Word, telling, words_of
 

@@ -8,6 +8,7 @@ from xml.etree.ElementTree import Element
 import numpy as np
 from torch import Tensor
 
+from medvl.explain.case import Case
 from medvl.explain.choice import foremost
 from medvl.explain.contributions import Contributions, contributions
 from medvl.explain.map_figure import map_figure
@@ -15,7 +16,7 @@ from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.pictures import heat_uri
 from medvl.explain.radiograph import radiograph
-from medvl.explain.subject import Case, Subject
+from medvl.explain.subject import Subject
 from medvl.explain.words import Word, words_of
 
 FINDINGS = 3

@@ -9,10 +9,11 @@ from xml.etree.ElementTree import Element
 
 import torch
 
+from medvl.explain.case import Case
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.pictures import radiograph_uri
-from medvl.explain.subject import Case, Subject
+from medvl.explain.subject import Subject
 from medvl.objectives.reconstruction import RestoredWord
 from medvl.runs.reconstructions import RestoredCase, plot_reconstructions, restored_cases
 

@@ -12,13 +12,14 @@ import torch
 
 from medvl.engine.saliency import logits_of
 from medvl.evaluate.localisation import localised
+from medvl.explain.case import Case
 from medvl.explain.choice import foremost
 from medvl.explain.map_figure import map_figure
 from medvl.explain.markup import element
 from medvl.explain.panel import Panel, Shown
 from medvl.explain.pictures import heat_uri
 from medvl.explain.radiograph import radiograph
-from medvl.explain.subject import Case, Subject
+from medvl.explain.subject import Subject
 from medvl.models.grad_cam import PACKAGE, grad_cam
 from medvl.runs.heat import of_largest
 
