@@ -25,6 +25,7 @@ from medvl.engine.assemble import (
     tokenizer_of,
 )
 from medvl.engine.check_evaluators import check_evaluators, check_maps, pair_notes
+from medvl.engine.check_rates import check_rates
 from medvl.engine.check_start import check_objective_start, check_slot_starts, shapes_of
 from medvl.engine.feature_plan import plan_features
 from medvl.engine.made_up import made_up_batch
@@ -93,6 +94,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
         raise ConfigError(
             f"{stage.place}.budget: objective '{stage.objective.name}' learns nothing. do: budget: {{steps: 0}}"
         )
+    check_rates(stage)
     used = _check_needs(stage, model, objective)
     wanted_views = tuple(objective.views) if "image" in used or (objective.views and not objective.needs) else ()
     reads_text = "text" in used and not objective.own_texts

@@ -171,10 +171,13 @@ def _warmup(horizon: Horizon, steps: int, epochs: float) -> float:
         raise ConfigError(f"the warm-up is given twice: warmup_steps {steps}, warmup_epochs {epochs:g}. keep one")
     warmup = steps or epochs * horizon.steps_per_epoch
     if not 0 <= warmup <= horizon.total_steps:
-        raise ConfigError(
-            f"a warm-up of {warmup:g} steps does not fit into a stage of {horizon.total_steps} steps. "
-            "shorten it, or raise the stage's budget"
+        length = horizon.total_steps / horizon.steps_per_epoch
+        lengths = (
+            f"{epochs:g} epochs does not fit into a stage of {length:g}"
+            if epochs
+            else (f"{steps} steps does not fit into a stage of {horizon.total_steps} steps")
         )
+        raise ConfigError(f"a warm-up of {lengths}. shorten it, or raise the stage's budget")
     return warmup
 
 

@@ -137,6 +137,9 @@ def test_checking_draws_no_random_number_and_takes_no_memory(tmp_path):
         ("pretrain.objective.momentum=2", "momentum must lie between 0 and 1, not 2"),
         ("finetune.fusion.image_tokens=9", "image_tokens: 9 is not between 1 and the encoder's"),
         ("pretrain.image.model=resnet5O", "resnet5O"),
+        ("finetune.optim.schedule={name: linear, warmup_steps: 3}", "a warm-up of 3 steps does not fit into a stage"),
+        ("pretrain.optim.schedule={name: cosine, warmup_epochs: 1.5}", "a warm-up of 1.5 epochs does not fit"),
+        ("pretrain.optim.schedule={name: cosine, stretch: 0}", "stretch must be above 0, not 0"),
     ],
 )  # fmt: skip
 def test_what_does_not_fit_is_refused_with_place_and_reason(tmp_path, override, words):

@@ -124,7 +124,7 @@ def test_the_cosine_is_the_equation(warmup):
     ("make", "settings", "message"),
     [
         (linear, {"warmup_steps": 3, "warmup_epochs": 1.0}, "given twice"),
-        (cosine, {"warmup_epochs": 11.0}, "110 steps does not fit into a stage of 100"),
+        (cosine, {"warmup_epochs": 11.0}, "11 epochs does not fit into a stage of 10"),
         (constant, {"warmup_steps": -1}, "does not fit"),
         (cosine, {"stretch": 0.0}, "stretch must be above 0"),
         (milestones, {"at": (3,), "gamma": 0.0}, "gamma must be above 0"),
