@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
 from torch import nn
 
@@ -28,4 +30,4 @@ def _longest(budget: Budget) -> Horizon:
     if budget.steps is not None:
         return Horizon(budget.steps, steps_per_epoch=1 / MANY)
     assert budget.epochs is not None  # one of the two is given
-    return Horizon(int(budget.epochs * MANY), steps_per_epoch=MANY)
+    return Horizon(math.ceil(budget.epochs * MANY), steps_per_epoch=MANY)

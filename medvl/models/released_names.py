@@ -76,6 +76,16 @@ def save_parts(parts: Mapping[str, Mapping[str, Tensor]], folder: Path) -> None:
 
 
 def load_parts(folder: Path, known: Collection[str]) -> Parts:
-    """The known parts of a folder of such files, for instance of a stage's exports (`TERM.vocabulary_head` counts)."""
-    files = {file.stem.rpartition(".")[2]: file for file in sorted(folder.glob("*.safetensors"))}
-    return {part: load_file(file) for part, file in files.items() if part in known}
+    """The known parts of a folder of such files, for instance of a stage's exports (`TERM.vocabulary_head` counts).
+
+    Raises:
+        WeightsError: two files are the same part.
+    """
+    parts: Parts = {}
+    for file in sorted(folder.glob("*.safetensors")):
+        part = file.stem.rpartition(".")[2]
+        if part in parts:
+            raise WeightsError(f"two files of {folder} are part '{part}', one of them {file.name}. do: leave one there")
+        if part in known:
+            parts[part] = load_file(file)
+    return parts

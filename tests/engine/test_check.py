@@ -100,6 +100,10 @@ def test_a_sound_experiment_gives_a_plan_a_stage(tmp_path):
     assert not finetune.notes
 
 
+def test_a_warm_up_may_be_as_long_as_its_stage(tmp_path):
+    assert check(tmp_path, "pretrain.budget.epochs=4.1", "pretrain.optim.schedule={name: cosine, warmup_epochs: 4.1}")
+
+
 def test_checking_draws_no_random_number_and_takes_no_memory(tmp_path):
     state = torch.random.get_rng_state()
     check(tmp_path)

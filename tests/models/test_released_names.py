@@ -53,6 +53,9 @@ def test_parts_are_files_of_a_folder_and_exports_of_terms_count(tmp_path):
     assert set(back) == {"image", "head"}
     assert back["image"]["net.w"].equal(parts["image"]["net.w"])
     assert back["head"]["b"].equal(parts["report.head"]["b"])
+    medvl.save_parts({"head": {"b": torch.ones(1)}}, tmp_path / "new" / "folder")
+    with pytest.raises(medvl.WeightsError, match=r"are part 'head', one of them report\.head"):
+        medvl.load_parts(tmp_path / "new" / "folder", {"image", "head"})
 
 
 def test_one_channel_makes_of_gray_what_three_do():
