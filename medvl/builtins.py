@@ -56,6 +56,7 @@ def medvl_register(registry: Registry) -> None:
     registry.register_mask("mixed", "medvl.models.masks.mixed:Mixed")
 
     registry.register_loss("bce", "medvl.losses.bce:BinaryCrossEntropy")
+    registry.register_loss("three_class", "medvl.losses.three_class:ThreeClass")
     registry.register_loss("focal_dice", "medvl.losses.focal_dice:FocalDice")
     registry.register_loss("info_nce", "medvl.losses.info_nce:InfoNCE")
     registry.register_loss("clip", "medvl.losses.clip:CLIPLoss")

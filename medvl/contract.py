@@ -58,6 +58,7 @@ class DataSpec:
         positives: per label, how many training cases are positive; None before data is read (`medvl check`).
         negatives: likewise.
         cases: number of training cases, or None.
+        uncertain: uncertain mentions are a class of their own in `batch["labels"]`, -1 (label policy `multi_class`).
         answers: the classes of `batch["answers"]`, the most frequent in training first, where cases are questions;
             before data is read two that stand for them.
         masks: names of the findings in `batch["mask"]`, in the order of its channels.
@@ -67,10 +68,14 @@ class DataSpec:
     positives: tuple[int, ...] | None = None
     negatives: tuple[int, ...] | None = None
     cases: int | None = None
+    uncertain: bool = False
     answers: tuple[str, ...] = ()
     masks: tuple[str, ...] = ()
     sections: tuple[str, ...] = field(default=())
 
+
+# What `batch["labels"]` holds beside 1, 0 and NaN (unknown) where uncertain mentions are a class of their own.
+UNCERTAIN = -1.0
 
 # Probabilities above which a pixel is called positive, in the order that `segmentation` counts them.
 THRESHOLDS = tuple(step / 20 for step in range(1, 20))

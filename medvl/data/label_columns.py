@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
+from medvl.contract import UNCERTAIN
 from medvl.data.dataset import LABEL_PREFIX
 from medvl.data.label_policy import label_matrix
 
@@ -34,8 +35,13 @@ class LabelColumns:
     targets: Targets
 
     def read(self, rows: np.ndarray) -> np.ndarray:
-        """Row numbers (n,) -> (n, K) float32: 1, 0, or NaN where a label is left out."""
+        """Row numbers (n,) -> (n, K) float32 to learn from: 1, 0, -1 where uncertain is a class, NaN where left out."""
         return self.targets(self.table.take(pa.array(rows)))
+
+    def judged(self, rows: np.ndarray) -> np.ndarray:
+        """Row numbers (n,) -> (n, K) float32 to judge by: 1, 0, or NaN where a label is left out or uncertain."""
+        targets = self.read(rows)
+        return np.where(targets == UNCERTAIN, np.nan, targets).astype(np.float32, copy=False)
 
     def count(self, rows: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
         """(positives, negatives): how many of these rows are 1 and 0 in each of the K labels."""

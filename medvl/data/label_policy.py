@@ -1,4 +1,4 @@
-"""From what a report says of a finding (1, 0, -1 uncertain, blank) to what a model is taught (1, 0, or nothing).
+"""From what a report says of a finding (1, 0, -1 uncertain, blank) to what a model is taught (1, 0, -1, or nothing).
 
 The policies for uncertain mentions are those of Irvin et al. 2019 (CheXpert), section 3.1. What the papers use:
 
@@ -8,6 +8,7 @@ The policies for uncertain mentions are those of Irvin et al. 2019 (CheXpert), s
 | SLIP on radiographs (Huang 2023), the linear probes of MoCo-CXR (Sowrirajan 2021) | `ones` | zero |
 | MoCo-CXR, fine-tuning | `ignore` | zero |
 | MRM (Zhou 2023), GLoRIA (Huang 2021) | `chexpert_five` | zero |
+| U-MultiClass (Irvin 2019), an option of MoCo-CXR's released code | `multi_class` | zero |
 """
 
 from __future__ import annotations
@@ -21,17 +22,18 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from medvl.contract import UNCERTAIN
 from medvl.data.dataset import LABEL_PREFIX
 from medvl.errors import DataError, unknown
 
-Policy = Literal["none", "positive_vs_rest", "ones", "zeros", "ignore", "chexpert_five"]
+Policy = Literal["none", "positive_vs_rest", "ones", "zeros", "ignore", "multi_class", "chexpert_five"]
 Blank = Literal["zero", "ignore"]
 
 POLICIES: tuple[str, ...] = get_args(Policy)
 BLANKS: tuple[str, ...] = get_args(Blank)
 
 # policy -> what an uncertain mention becomes
-_UNCERTAIN = {"positive_vs_rest": 0.0, "zeros": 0.0, "ones": 1.0, "ignore": np.nan}
+_UNCERTAIN = {"positive_vs_rest": 0.0, "zeros": 0.0, "ones": 1.0, "ignore": np.nan, "multi_class": UNCERTAIN}
 SIMPLE = tuple(_UNCERTAIN)  # the policies that treat every label alike
 
 # policy -> its labels, in order, and the simple policy of each
@@ -65,11 +67,12 @@ def label_matrix(
         policy: `ones` and `zeros` map uncertain mentions to 1 and 0, `ignore` leaves them out of the loss;
             `positive_vs_rest` is 1 for positive mentions and 0 for all else; `chexpert_five` is `ones` for Atelectasis,
             Edema and Pleural Effusion and `zeros` for Cardiomegaly and Consolidation, as in the released lists of MRM;
+            `multi_class` keeps uncertain mentions apart, for a loss that teaches them as a class (`three_class`);
             `none` gives no columns. A mapping gives each label a policy of its own.
         blank: a finding that is not mentioned is negative (`zero`, as in the paper) or left out (`ignore`).
 
     Returns:
-        (N, K) float32: 1, 0, or NaN where a label is to be left out.
+        (N, K) float32: 1, 0, -1 where uncertain is a class, or NaN where a label is to be left out.
 
     Raises:
         DataError: the table lacks one of `names`, or the policy says nothing of it.
@@ -84,7 +87,7 @@ def label_matrix(
 
 @dataclass(frozen=True)
 class Prevalence:
-    """How many cases a policy makes positive and negative, and how many it leaves out."""
+    """How many cases a policy makes positive and negative, and how many neither."""
 
     positives: int
     negatives: int
@@ -106,9 +109,14 @@ def prevalence(
         targets = _targets(policy, name, blank)
         found = np.bincount(_states(table, name), minlength=len(_STATES))
         counts[name] = Prevalence(
-            *(int(found[chosen].sum()) for chosen in (targets == 1, targets == 0, np.isnan(targets)))
+            *(int(found[chosen].sum()) for chosen in (targets == 1, targets == 0, ~np.isin(targets, (0, 1))))
         )
     return counts
+
+
+def keeps_uncertain(policy: Policy | Mapping[str, Policy]) -> bool:
+    """Whether a policy makes uncertain mentions a class of their own, of any label."""
+    return "multi_class" in (policy.values() if isinstance(policy, Mapping) else (policy,))
 
 
 def labels_of(policy: Policy | Mapping[str, Policy]) -> tuple[str, ...] | None:

@@ -7,6 +7,7 @@ from collections.abc import Collection
 from medvl.config.experiment import Stage
 from medvl.contract import DataSpec
 from medvl.data.dataset import Dataset
+from medvl.data.label_policy import keeps_uncertain
 from medvl.data.view import View
 from medvl.errors import ConfigError
 from medvl.evaluate.base import Evaluator
@@ -34,7 +35,10 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     labels = stage.selection.chosen_labels(dataset.labels)
     masks = stage.selection.chosen_masks(dataset.masks)
     answers = NOMINAL_ANSWERS if stage.selection.asks else ()
-    return DataSpec(labels=tuple(labels), answers=answers, masks=masks, sections=tuple(dataset.sections))
+    return DataSpec(
+        labels=tuple(labels), uncertain=keeps_uncertain(stage.selection.policy), answers=answers, masks=masks,
+        sections=tuple(dataset.sections),
+    )  # fmt: skip
 
 
 def build_views(stage: Stage) -> dict[str, View]:

@@ -100,6 +100,7 @@ def check_stage(stage: Stage, earlier: dict[str, Plan], refused: Sequence[str] =
     reads_text = "text" in used and not objective.own_texts
     reads_labels = "labels" in objective.reads
     _check_fields(stage, dataset, data, views, wanted_views, reads_text, reads_labels)
+    _check_uncertain(stage, data, objective)
     _check_answers(stage, data, objective)
     _check_masks(stage, data, objective, views)
     evaluators = build_evaluators(stage, data, tokenizer_of(model))
@@ -231,6 +232,20 @@ def _check_fields(
         problems.append(f"{stage.data.place}: objective '{stage.objective.name}' reads labels, and the data gives none")
     if problems:
         raise ConfigError(problems)
+
+
+def _check_uncertain(stage: Stage, data: DataSpec, objective: Objective) -> None:
+    if data.uncertain and "labels" in objective.reads and not objective.tells_uncertain:
+        raise ConfigError(
+            f"{stage.data.place}.labels: under multi_class uncertain mentions are a class of their own, which "
+            f"objective '{stage.objective.name}' does not learn as it stands. do: objective: {{name: multilabel, loss: "
+            "three_class}, or choose ignore, zeros or ones"
+        )
+    if objective.tells_uncertain and not data.uncertain:
+        raise ConfigError(
+            f"{stage.objective.place}: its loss learns uncertain mentions as a class of their own, and the label "
+            f"policy leaves none. do: labels: {{policy: multi_class}} in {stage.data.place}"
+        )
 
 
 def _check_masks(stage: Stage, data: DataSpec, objective: Objective, views: dict[str, View]) -> None:

@@ -84,7 +84,7 @@ class OpenedData:
     def label_values(self, rows: np.ndarray) -> np.ndarray:
         """Row numbers (n,) -> (n, K) float32: 1, 0, or NaN where unknown."""
         columns = self.label_columns
-        return np.zeros((len(rows), 0), np.float32) if columns is None else columns.read(rows)
+        return np.zeros((len(rows), 0), np.float32) if columns is None else columns.judged(rows)
 
     def pseudonyms(self, column: str, rows: np.ndarray) -> list[str]:
         """Row numbers (n,) -> hashes that stand for the images, or the patients, of these rows."""

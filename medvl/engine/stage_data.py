@@ -127,7 +127,7 @@ class StageData:
 
     def told(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         """What evaluators read of these rows beside predictions: `labels`; of questions `answers`, `kind`, ..."""
-        fields = {} if self.labels is None else {"labels": self.labels.read(rows)}
+        fields = {} if self.labels is None else {"labels": self.labels.judged(rows)}
         if self.answers is not None:
             fields |= {"answers": self.answers[rows], **told_of(self.table, rows)}
         return fields

@@ -11,6 +11,7 @@ _PUBLIC = {
     "FocalDice": "medvl.losses.focal_dice",
     "InfoNCE": "medvl.losses.info_nce",
     "NTXent": "medvl.losses.nt_xent",
+    "ThreeClass": "medvl.losses.three_class",
     "VICReg": "medvl.losses.vicreg",
     "check_chunk": "medvl.losses.chunked_contrast",
     "chunked_clip": "medvl.losses.chunked_contrast",
@@ -26,6 +27,7 @@ __all__ = [
     "FocalDice",
     "InfoNCE",
     "NTXent",
+    "ThreeClass",
     "VICReg",
     "check_chunk",
     "chunked_clip",
@@ -42,6 +44,7 @@ if TYPE_CHECKING:
     from medvl.losses.focal_dice import FocalDice
     from medvl.losses.info_nce import InfoNCE, full_precision
     from medvl.losses.nt_xent import NTXent
+    from medvl.losses.three_class import ThreeClass
     from medvl.losses.vicreg import VICReg
 
 

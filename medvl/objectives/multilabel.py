@@ -1,4 +1,4 @@
-"""Multi-label classification: one logit per label from one pooled feature."""
+"""Multi-label classification from one pooled feature."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ class Multilabel(Objective):
     Args:
         model: gives the feature.
         data: its labels are the columns of the logits.
-        loss: called with (B, K) logits and (B, K) labels, NaN where a label is unknown.
+        loss: called with (B, K) logits and (B, K) labels, NaN where a label is unknown. One that has `classes` > 1,
+            such as `three_class`, is called with (B, K * classes) logits, and tells by `decide` what (B, K) to judge.
         head: `linear`, or `transform`: dense, GELU, LayerNorm, linear (ChestBERT, Jacenkow 2022).
         dropout: on the feature, in front of the head; in [0, 1).
         feature: what is classified; by default `joint.cls` where the model has a fusion, else the pooled feature
@@ -53,18 +54,21 @@ class Multilabel(Objective):
         self.feature = _feature(model, feature)
         self.needs = (self.feature,)
         self.loss = loss
-        self.head = classification_head(model.width(self.feature), len(data.labels), head, dropout)
+        classes = getattr(loss, "classes", 1)
+        self.tells_uncertain = classes > 1
+        self.head = classification_head(model.width(self.feature), len(data.labels) * classes, head, dropout)
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """The loss over `batch["labels"]`, under the name `multilabel`."""
         return {"multilabel": self.loss(self.logits(model, batch), batch["labels"])}
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
-        """{"logits": (B, K)}."""
-        return {"logits": self.logits(model, batch)}
+        """{"logits": (B, K)}, of present against absent."""
+        logits = self.logits(model, batch)
+        return {"logits": self.loss.decide(logits) if self.tells_uncertain else logits}
 
     def logits(self, model: Model, batch: Batch) -> Tensor:
-        """(B, K) float32, before the sigmoid."""
+        """(B, K * classes) float32, as the loss takes them."""
         return self.head(model(batch, self.needs)[self.feature]).float()
 
     def exports(self, model: Model) -> dict[str, nn.Module]:

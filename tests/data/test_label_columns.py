@@ -22,6 +22,15 @@ def test_rows_and_counts_are_those_of_the_whole_matrix(monkeypatch):
     assert labels.count(rows[:0]) == ((0, 0), (0, 0))
 
 
+def test_uncertain_mentions_are_learned_and_not_judged():
+    table = pa.table({"label.A": pa.array([1, 0, -1, None], pa.int8())})
+    for blank, last in (("zero", 0), ("ignore", np.nan)):
+        labels = LabelColumns(table, partial(label_matrix, names=("A",), policy="multi_class", blank=blank))
+        np.testing.assert_array_equal(labels.read(np.arange(4))[:, 0], [1, 0, -1, last])
+        np.testing.assert_array_equal(labels.judged(np.arange(4))[:, 0], [1, 0, np.nan, last])
+        assert labels.count(np.arange(4)) == ((1,), (2,) if blank == "zero" else (1,))
+
+
 def test_no_labels():
     labels = LabelColumns(pa.table({"view": ["AP"] * 3}).select([]), partial(label_matrix, names=(), policy="none"))
     assert labels.count(np.arange(3)) == ((), ())

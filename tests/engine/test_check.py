@@ -123,6 +123,9 @@ def test_checking_draws_no_random_number_and_takes_no_memory(tmp_path):
         ("pretrain.budget.sort_window=50", "sorts cases by the length of their text, and the model reads none"),
         ("finetune.data.labels=none", "needs labels, and this stage's data has none"),
         ("finetune.data.labels={names: [Edemma]}", "unknown label 'Edemma'. did you mean 'Edema'?"),
+        ("finetune.data.labels=multi_class", "which objective 'multilabel' does not learn as it stands. do: objective: "
+         "{name: multilabel, loss: three_class}, or choose ignore"),
+        ("finetune.objective.loss=three_class", "the label policy leaves none. do: labels: {policy: multi_class} in "),
         ("finetune.stop.metric=val/auroc_makro", "no evaluator of this stage gives 'val/auroc_makro'. did you mean "
          "'val/auroc_macro'? known: val/loss, val/auroc_macro"),
         ("finetune.evaluate=[]", "no evaluator of this stage gives 'val/auroc_macro'"),
