@@ -64,8 +64,8 @@ class Multilabel(Objective):
 
     def predict(self, model: Model, batch: Batch) -> dict[str, Tensor]:
         """{"logits": (B, K)}, of present against absent."""
-        logits = self.logits(model, batch)
-        return {"logits": self.loss.decide(logits) if self.tells_uncertain else logits}
+        decide, logits = getattr(self.loss, "decide", None), self.logits(model, batch)
+        return {"logits": logits if decide is None else decide(logits)}
 
     def logits(self, model: Model, batch: Batch) -> Tensor:
         """(B, K * classes) float32, as the loss takes them."""
