@@ -1,1 +1,1 @@
-"""Datasets of the core: `phantom` and `folder`."""
+"""Datasets of the core: public ones as their owners distribute them, one's own (`folder`), the synthetic `phantom`."""

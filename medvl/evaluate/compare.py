@@ -15,8 +15,8 @@ from medvl.evaluate.base import Cases
 from medvl.evaluate.bootstrap import Difference, IntervalRule, Replicated, clusters, difference_of, replicated
 from medvl.evaluate.holm import holm
 from medvl.evaluate.measures import Judged, names
-from medvl.evaluate.medvill_test import REPLICATES as MEDVILL_REPLICATES
-from medvl.evaluate.medvill_test import medvill_t_test
+from medvl.evaluate.medvill_significance import REPLICATES as MEDVILL_REPLICATES
+from medvl.evaluate.medvill_significance import medvill_t_test
 
 SIGNIFICANT = 0.05
 

@@ -8,7 +8,7 @@ from scipy import stats
 
 from medvl import DataError
 from medvl.evaluate.holm import holm
-from medvl.evaluate.medvill_test import medvill_t_test
+from medvl.evaluate.medvill_significance import medvill_t_test
 from medvl.evaluate.seeds import over_seeds
 from medvl.evaluate.student import two_sided_p, two_sided_quantile
 
