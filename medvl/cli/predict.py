@@ -24,6 +24,8 @@ def command(run: Path, images: tuple[Path, ...], text: str, as_json: bool) -> No
         click.echo("note: this model reads text too, and --text is empty", err=True)
     if text and not predictor.reads_text:
         click.echo("note: this model reads no text; --text is left out", err=True)
+    for caution in predictor.cautions:
+        click.echo(f"note: {caution}", err=True)
     if predictor.writes:
         _show_reports(images, predictor.reports(list(images)), as_json)
         return

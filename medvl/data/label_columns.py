@@ -43,11 +43,10 @@ class LabelColumns:
         targets = self.read(rows)
         return np.where(targets == UNCERTAIN, np.nan, targets).astype(np.float32, copy=False)
 
-    def count(self, rows: np.ndarray) -> tuple[tuple[int, ...], tuple[int, ...]]:
-        """(positives, negatives): how many of these rows are 1 and 0 in each of the K labels."""
+    def count(self, rows: np.ndarray, values: Sequence[float] = (1, 0)) -> tuple[tuple[int, ...], ...]:
+        """For each of `values`, in each of the K labels, how many of these rows have it: (positives, negatives)."""
         parts = [self.read(rows[start : start + ROWS]) for start in range(0, max(1, len(rows)), ROWS)]
-        positives, negatives = (sum((part == value).sum(0) for part in parts) for value in (1, 0))
-        return tuple(map(int, positives)), tuple(map(int, negatives))
+        return tuple(tuple(map(int, sum((part == value).sum(0) for part in parts))) for value in values)
 
 
 def labels_of(table: pa.Table, names: Sequence[str], selection: Selection) -> LabelColumns:

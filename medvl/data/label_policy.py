@@ -87,11 +87,10 @@ def label_matrix(
 
 @dataclass(frozen=True)
 class Prevalence:
-    """How many cases a policy makes positive and negative, and how many neither."""
+    """How many cases a policy makes positive and negative."""
 
     positives: int
     negatives: int
-    left_out: int
 
     @property
     def share(self) -> float:
@@ -108,15 +107,13 @@ def prevalence(
     for name in () if policy == "none" else names:
         targets = _targets(policy, name, blank)
         found = np.bincount(_states(table, name), minlength=len(_STATES))
-        counts[name] = Prevalence(
-            *(int(found[chosen].sum()) for chosen in (targets == 1, targets == 0, ~np.isin(targets, (0, 1))))
-        )
+        counts[name] = Prevalence(*(int(found[targets == value].sum()) for value in (1, 0)))
     return counts
 
 
-def keeps_uncertain(policy: Policy | Mapping[str, Policy]) -> bool:
-    """Whether a policy makes uncertain mentions a class of their own, of any label."""
-    return "multi_class" in (policy.values() if isinstance(policy, Mapping) else (policy,))
+def keeps_uncertain(names: Sequence[str], policy: Policy | Mapping[str, Policy]) -> bool:
+    """Whether a policy makes uncertain mentions a class of their own in one of these labels."""
+    return any((policy if isinstance(policy, str) else policy.get(name)) == "multi_class" for name in names)
 
 
 def labels_of(policy: Policy | Mapping[str, Policy]) -> tuple[str, ...] | None:
@@ -140,7 +137,7 @@ def policy_problems(policy: object, blank: object) -> list[str]:
     named = list(policy.values()) if isinstance(policy, Mapping) else [policy]
     fixed = [one for one in _FIXED_BLANKS if one in named]
     if fixed and blank == "ignore":
-        problems.append(f"labels: under {fixed[0]} blanks are 0; to ignore them choose ones, zeros or ignore")
+        problems.append(f"labels: under {fixed[0]} blanks are 0; to ignore them choose another policy, e.g. ignore")
     return problems
 
 

@@ -128,9 +128,7 @@ def _prevalence(table: pa.Table, labels: Sequence[str]) -> dict[str, list[float 
     """Every policy that says something of one of the labels, and where there are blanks those that ignore them."""
     found: dict[str, list[float | None]] = {}
     rules: list[tuple[str, Policy, Blank]] = [
-        (policy, cast(Policy, policy), "zero")
-        for policy in POLICIES
-        if policy not in ("none", "multi_class")  # the latter counts as `ignore` does
+        (policy, cast(Policy, policy), "zero") for policy in POLICIES if policy != "none"
     ]
     if any(label_column(table, label).null_count for label in labels):
         named: tuple[Policy, ...] = ("ones", "zeros", "ignore")

@@ -36,7 +36,7 @@ def data_spec(stage: Stage, dataset: Dataset) -> DataSpec:
     masks = stage.selection.chosen_masks(dataset.masks)
     answers = NOMINAL_ANSWERS if stage.selection.asks else ()
     return DataSpec(
-        labels=tuple(labels), uncertain=keeps_uncertain(stage.selection.policy), answers=answers, masks=masks,
+        labels=tuple(labels), uncertain=keeps_uncertain(labels, stage.selection.policy), answers=answers, masks=masks,
         sections=tuple(dataset.sections),
     )  # fmt: skip
 

@@ -235,11 +235,11 @@ def _check_fields(
 
 
 def _check_uncertain(stage: Stage, data: DataSpec, objective: Objective) -> None:
-    if data.uncertain and "labels" in objective.reads and not objective.tells_uncertain:
+    if data.uncertain and "labels" in objective.reads and not objective.bears_uncertain:
         raise ConfigError(
             f"{stage.data.place}.labels: under multi_class uncertain mentions are a class of their own, which "
-            f"objective '{stage.objective.name}' does not learn as it stands. do: objective: {{name: multilabel, loss: "
-            "three_class}, or choose ignore, zeros or ones"
+            f"objective '{stage.objective.name}' does not learn as it stands. do: give multilabel the loss "
+            "three_class, or choose ignore, zeros or ones"
         )
     if objective.tells_uncertain and not data.uncertain:
         raise ConfigError(

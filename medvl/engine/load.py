@@ -137,6 +137,12 @@ class Predictor:
         reads_text = plan.reads_text and not writes
         return cls(stage, trained.trainable, trained.view(), trained.labels, plan.source, reads_text, writes)
 
+    @property
+    def cautions(self) -> list[str]:
+        """What whoever reads these probabilities, or reports, must know."""
+        told = self.trainable.objective.cautions(self.trainable.model)
+        return [told[name] for name in ("report" if self.writes else "logits",) if name in told]
+
     @torch.no_grad()
     def probabilities(self, images: list[Path], text: str) -> np.ndarray:
         """(number of images, K) in [0, 1]; the same text goes with every image.

@@ -82,7 +82,7 @@ class OpenedData:
         return labels_of(self.table, self.labels, self.selection) if self.labels else None
 
     def label_values(self, rows: np.ndarray) -> np.ndarray:
-        """Row numbers (n,) -> (n, K) float32: 1, 0, or NaN where unknown."""
+        """Row numbers (n,) -> (n, K) float32 to judge by: 1, 0, or NaN where unknown or uncertain."""
         columns = self.label_columns
         return np.zeros((len(rows), 0), np.float32) if columns is None else columns.judged(rows)
 

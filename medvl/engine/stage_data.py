@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, cast
 import numpy as np
 import pyarrow as pa
 
-from medvl.contract import DataSpec
+from medvl.contract import UNCERTAIN, DataSpec
 from medvl.data.answers import UNSEEN, AnswerClasses
 from medvl.data.cache import cache_folder
 from medvl.data.cases import CaseArrays, ImageReader, TokenArrays, TokenReader
@@ -166,11 +166,13 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
         dataset, selection, texts=texts, names=spec.labels, labels=labels, mirroring=plan.mirroring, train=train,
         evaluated=splits,
     )  # fmt: skip
-    if labels is not None:
-        positives, negatives = labels.count(train)
-        spec = replace(spec, positives=positives, negatives=negatives)
-    spec = replace(spec, cases=len(train))
     notes, answers = _notes(store, texts, train) + ([] if masks is None else masks.notes()), None
+    if labels is not None:
+        positives, negatives, uncertain = labels.count(train, (1, 0, UNCERTAIN))
+        spec = replace(spec, positives=positives, negatives=negatives)
+        if spec.uncertain and not any(uncertain):
+            notes.append("labels: multi_class keeps uncertain mentions apart, and no training case has any")
+    spec = replace(spec, cases=len(train))
     if plan.reads_answers:
         learned_from = np.flatnonzero(sides == SPLITS.index(selection.split))
         classes = _answer_classes(context, table, learned_from)

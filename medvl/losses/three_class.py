@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.contract import UNCERTAIN
+
+UNKNOWN = -1  # the class of a label that is not counted
 
 
 class ThreeClass(nn.Module):
@@ -18,13 +19,13 @@ class ThreeClass(nn.Module):
     """
 
     classes = 3
+    tells_uncertain = True
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
         """(B, 3K) logits, three to a label, and (B, K) labels of 1, 0, -1 and NaN -> (); 0 where no label is known."""
-        known = ~labels.isnan()  # (B, K)
-        target = torch.where(known, labels, UNCERTAIN).long() + 1  # (B, K); that of an unknown label is not counted
-        losses = F.cross_entropy(_by_label(logits).movedim(-1, 1), target, reduction="none")  # (B, K)
-        return torch.where(known, losses, 0).sum() / known.sum().clamp(min=1)
+        target = (labels - UNCERTAIN).nan_to_num(nan=UNKNOWN).long()  # (B, K)
+        total = F.cross_entropy(_by_label(logits).movedim(-1, 1), target, ignore_index=UNKNOWN, reduction="sum")
+        return total / (target != UNKNOWN).sum().clamp(min=1)
 
     def decide(self, logits: Tensor) -> Tensor:
         """(B, 3K) -> (B, K), whose sigmoid is the share of present in present and absent."""

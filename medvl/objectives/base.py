@@ -36,7 +36,8 @@ class Objective(nn.Module):
             where the features that the fusion reads are not all that is computed once a case.
         trains: there is something to minimise; an objective that only evaluates writes `predict` and no `forward`.
         own_texts: it feeds the text encoder itself (prompts); the cases need none.
-        tells_uncertain: uncertain mentions, -1 in `batch["labels"]`, are a class that it learns.
+        bears_uncertain: -1 in `batch["labels"]`, an uncertain mention (`multi_class`), is not taken for a number.
+        tells_uncertain: it learns them as a class, which it then needs.
         segments: it tells where findings stand: `probabilities` is there.
         reconstructs: it restores what it hides of a case: `reconstruction` is there.
         smoke: parameters and what they are at most, or instead, in a smoke run (`medvl.config.smoke`): queues, widths.
@@ -55,6 +56,7 @@ class Objective(nn.Module):
     scores_pairs: ClassVar[bool] = False
     trains: ClassVar[bool] = True
     own_texts: ClassVar[bool] = False
+    bears_uncertain: bool = False
     tells_uncertain: bool = False
     segments: ClassVar[bool] = False
     reconstructs: ClassVar[bool] = False

@@ -22,14 +22,15 @@ class Multilabel(Objective):
         model: gives the feature.
         data: its labels are the columns of the logits.
         loss: called with (B, K) logits and (B, K) labels, NaN where a label is unknown. One that has `classes` > 1,
-            such as `three_class`, is called with (B, K * classes) logits, and tells by `decide` what (B, K) to judge.
+            such as `three_class`, is called with (B, K * classes) logits, and tells by `decide` what (B, K) to judge;
+            one that has `tells_uncertain` is told -1 where a mention is uncertain.
         head: `linear`, or `transform`: dense, GELU, LayerNorm, linear (ChestBERT, Jacenkow 2022).
         dropout: on the feature, in front of the head; in [0, 1).
         feature: what is classified; by default `joint.cls` where the model has a fusion, else the pooled feature
             of the encoder that it has, of the image where it has both.
 
     Raises:
-        ConfigError: the data has no labels, or the model does not give the feature.
+        ConfigError: the data has no labels, the model does not give the feature, a loss over classes does not decide.
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
@@ -55,7 +56,12 @@ class Multilabel(Objective):
         self.needs = (self.feature,)
         self.loss = loss
         classes = getattr(loss, "classes", 1)
-        self.tells_uncertain = classes > 1
+        if classes > 1 and not hasattr(loss, "decide"):
+            raise ConfigError(
+                f"objective 'multilabel': {type(loss).__name__} wants {classes} logits a label, and does not say "
+                "how they are judged. do: give it a method decide, (B, K * classes) -> (B, K)"
+            )
+        self.bears_uncertain = self.tells_uncertain = getattr(loss, "tells_uncertain", False)
         self.head = classification_head(model.width(self.feature), len(data.labels) * classes, head, dropout)
 
     def forward(self, model: Model, batch: Batch) -> dict[str, Tensor]:
@@ -66,6 +72,15 @@ class Multilabel(Objective):
         """{"logits": (B, K)}, of present against absent."""
         decide, logits = getattr(self.loss, "decide", None), self.logits(model, batch)
         return {"logits": logits if decide is None else decide(logits)}
+
+    def cautions(self, model: Model) -> dict[str, str]:
+        """Where uncertain mentions are a class, that they are out of the probability."""
+        if not self.tells_uncertain:
+            return {}
+        return {
+            "logits": "probabilities are those of present against absent, whatever the model gives to uncertain; it "
+            "is judged on certain cases alone"
+        }
 
     def logits(self, model: Model, batch: Batch) -> Tensor:
         """(B, K * classes) float32, as the loss takes them."""

@@ -41,6 +41,7 @@ class ReportMatching(CorruptingObjective):
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
+    bears_uncertain = True
     scores_pairs: ClassVar[bool] = True
     needs = ("joint.cls",)
 

@@ -56,6 +56,7 @@ class Total(Objective):
             slot: _merged(term.requires.get(slot, ()) for term in each) for slot in slots
         }
         self.compares = any(term.compares for term in each)  # type: ignore[misc]
+        self.bears_uncertain = all(term.bears_uncertain for term in each if "labels" in term.reads)
         self.tells_uncertain = any(term.tells_uncertain for term in each)
         self.aligns = sum(term.aligns for term in each) == 1  # type: ignore[misc]
         self.scores_pairs = sum(term.scores_pairs for term in each) == 1  # type: ignore[misc]

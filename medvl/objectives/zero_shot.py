@@ -41,6 +41,7 @@ class ZeroShot(Objective):
     """
 
     reads: ClassVar[tuple[str, ...]] = ("labels",)
+    bears_uncertain = True
     predicts: ClassVar[tuple[str, ...]] = ("logits",)
     trains: ClassVar[bool] = False
     own_texts: ClassVar[bool] = True

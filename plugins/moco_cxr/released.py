@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import pickle
 import sys
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Literal
 
@@ -69,7 +69,7 @@ def from_released(state: Mapping[str, Tensor]) -> medvl.Parts:
     radiographs are gray. The queue is turned: a key is a row here and a column there.
 
     Raises:
-        WeightsError: names that are not of these layouts; no encoder, or no head.
+        WeightsError: names that are not of these layouts; no encoder.
     """
     state = {name.removeprefix(WRAPPER): tensor for name, tensor in state.items()}
     kind: Kind = "pre-training" if any(name.startswith("encoder_q.") for name in state) else "fine-tuning"
@@ -77,7 +77,10 @@ def from_released(state: Mapping[str, Tensor]) -> medvl.Parts:
     parts: medvl.Parts = {}
     for name, (part, own) in NAMES[kind, family].ours(name for name in state if not name.startswith(UNUSED)).items():
         parts.setdefault(part, {})[own] = _in(own, state[name])
-    _require_complete(kind, parts)
+    if "image" not in parts:
+        raise medvl.WeightsError(
+            f"a released checkpoint of {kind} has an encoder, and these {len(state)} tensors have none"
+        )
     if "objective" in parts:
         parts["objective"] |= {OWN_HEAD + name: tensor for name, tensor in parts.get("projection", {}).items()}
     return parts
@@ -93,7 +96,12 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         WeightsError: a part that is missing, or a part or a tensor that these layouts have no name for.
     """
     kind: Kind = "fine-tuning" if "head" in parts else "pre-training"
-    _require_complete(kind, parts)
+    wanted = ("image", "head") if kind == "fine-tuning" else ("image", "projection")
+    missing = [part for part in wanted if part not in parts]
+    if missing:
+        raise medvl.WeightsError(
+            f"a released checkpoint of {kind} has {' and '.join(wanted)}, and {' and '.join(missing)} is missing"
+        )
     family: Family = "densenet" if any(name.startswith("net.features.") for name in parts["image"]) else "resnet"
     names, state = NAMES[kind, family], {}
     for part, tensors in parts.items():
@@ -105,15 +113,6 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         state[f"{WRAPPER}{UNUSED}weight"] = torch.zeros(IMAGENET_CLASSES, width)
         state[f"{WRAPPER}{UNUSED}bias"] = torch.zeros(IMAGENET_CLASSES)
     return state
-
-
-def _require_complete(kind: Kind, parts: Collection[str]) -> None:
-    wanted = ("image", "head") if kind == "fine-tuning" else ("image", "projection")
-    missing = [part for part in wanted if part not in parts]
-    if missing:
-        raise medvl.WeightsError(
-            f"a released checkpoint of {kind} has {' and '.join(wanted)}, and {' and '.join(missing)} is missing"
-        )
 
 
 def name_of(image: Mapping[str, Tensor]) -> str:

@@ -123,8 +123,8 @@ def test_checking_draws_no_random_number_and_takes_no_memory(tmp_path):
         ("pretrain.budget.sort_window=50", "sorts cases by the length of their text, and the model reads none"),
         ("finetune.data.labels=none", "needs labels, and this stage's data has none"),
         ("finetune.data.labels={names: [Edemma]}", "unknown label 'Edemma'. did you mean 'Edema'?"),
-        ("finetune.data.labels=multi_class", "which objective 'multilabel' does not learn as it stands. do: objective: "
-         "{name: multilabel, loss: three_class}, or choose ignore"),
+        ("finetune.data.labels=multi_class", "which objective 'multilabel' does not learn as it stands. do: give "
+         "multilabel the loss three_class, or choose ignore"),
         ("finetune.objective.loss=three_class", "the label policy leaves none. do: labels: {policy: multi_class} in "),
         ("finetune.stop.metric=val/auroc_makro", "no evaluator of this stage gives 'val/auroc_makro'. did you mean "
          "'val/auroc_macro'? known: val/loss, val/auroc_macro"),
@@ -154,6 +154,31 @@ def test_what_does_not_fit_is_refused_with_place_and_reason(tmp_path, override, 
     assert len(found) == 1, found
     assert words in found[0]
     assert "x.yaml:" in found[0] or found[0].startswith("command line '")
+
+
+FRACTURES = "{names: [Edema], policy: {Edema: ones, Fracture: multi_class}}"  # and no fracture is among the labels
+
+
+def with_matching(loss: str, labels: str) -> tuple[str, str]:
+    terms = f"{{findings: {{name: multilabel, loss: {loss}}}, pairs: report_matching}}"
+    return f"finetune.objective={{name: total, terms: {terms}}}", f"finetune.data.labels={labels}"
+
+
+@pytest.mark.parametrize(("loss", "labels"), [("three_class", "multi_class"), ("bce", FRACTURES)])
+def test_uncertain_mentions_are_a_class_where_all_terms_bear_them(tmp_path, loss, labels):
+    assert check(tmp_path, *with_matching(loss, labels))["finetune"].reads_labels
+
+
+@pytest.mark.parametrize(
+    ("loss", "labels", "words"),
+    [
+        ("bce", "multi_class", "which objective 'total' does not learn"),
+        ("three_class", "ones", "the label policy leaves none"),
+        ("three_class", FRACTURES, "the label policy leaves none"),
+    ],
+)
+def test_uncertain_mentions_reach_no_term_that_takes_them_for_numbers(tmp_path, loss, labels, words):
+    assert words in "".join(problems(tmp_path, *with_matching(loss, labels)))
 
 
 def test_an_objective_whose_feature_is_missing(tmp_path):

@@ -1,10 +1,11 @@
-"""Uncertain mentions as a class of their own: learned, left out of what is judged, and asked for in both places."""
+"""Uncertain mentions as a class of their own: learned, and left out of what is judged."""
 
 import numpy as np
 import pytest
 from safetensors.torch import load_file
 
 from medvl.datasets.phantom.dataset import Phantom
+from medvl.engine.load import Predictor
 from medvl.runs.predictions import read_predictions
 from tests import small
 
@@ -32,3 +33,15 @@ def test_uncertain_cases_are_predicted_and_not_judged(folder):
 
 def test_the_head_has_three_logits_a_finding(folder):
     assert len(load_file(folder / "exports" / "head.safetensors")["1.weight"]) == 3 * len(Phantom.labels)
+
+
+def test_whoever_reads_its_probabilities_is_told_what_they_are_of(folder):
+    told = "probabilities are those of present against absent"
+    assert told in (folder / "results-multilabel-test.md").read_text()
+    assert told in Predictor.load(folder).cautions[0]
+
+
+def test_a_class_that_no_case_has_is_told(tmp_path):
+    stage = STAGE | {"data": STAGE["data"] | {"labels": {"policy": "multi_class", "names": ["No Finding"]}}}
+    outcomes = small.run(small.write(tmp_path, small.experiment(only=stage)))
+    assert "no training case has any" in " ".join(outcomes["only"].notes)

@@ -3,8 +3,10 @@ import math
 import numpy as np
 import pytest
 import torch
+from torch import nn
 
 from medvl.contract import DataSpec
+from medvl.errors import ConfigError
 from medvl.losses import ThreeClass
 from medvl.models.base import Model
 from medvl.models.timm_encoder import TimmEncoder
@@ -78,3 +80,10 @@ def test_a_classifier_learns_what_is_uncertain_and_says_what_is_present():
     logits = objective.predict(model, batch)["logits"]
     assert logits.shape == (24, 1)
     assert (logits[labels == 1] > 0).all() and (logits[labels == 0] < 0).all()
+
+
+def test_a_loss_over_classes_that_does_not_decide_is_refused():
+    loss = nn.Identity()
+    loss.classes = 2
+    with pytest.raises(ConfigError, match=r"Identity wants 2 logits a label.*do: give it a method decide"):
+        Multilabel(Model(image=TimmEncoder(32, model="test_resnet")), DataSpec(labels=("a",)), loss=loss)

@@ -158,7 +158,7 @@ def test_other_layouts_are_refused(tmp_path):
         medvl.WeightsError, match=r"of pre-training has image and projection, and projection is missing"
     ):
         to_released({"image": {"net.conv1.weight": torch.zeros(1, 1, 1, 1)}})
-    with pytest.raises(medvl.WeightsError, match=r"of fine-tuning has image and head, and image is missing"):
+    with pytest.raises(medvl.WeightsError, match=r"of fine-tuning has an encoder, and these 2 tensors have none"):
         from_released({"module.fc.weight": torch.zeros(3, 8), "module.fc.bias": torch.zeros(3)})
     parts = {"image": {}, "projection": {}, "objective": {"mirror_queue.keys": torch.zeros(1)}}
     with pytest.raises(medvl.WeightsError, match=r"no place for 'mirror_queue\.keys' of part 'objective'.*one queue"):
