@@ -71,7 +71,8 @@ def after_reading(
         found += labels_said_in_text(texts, train, names)
     if labels is not None:
         for split, rows in evaluated.items():
-            found += undefined_metrics(*labels.count(rows), names, split)
+            positives, negatives = labels.count(rows)
+            found += undefined_metrics(positives, negatives, names, split)
     return not_accepted(found, selection.accept)
 
 
