@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from inspect import getdoc, isclass
+from types import FunctionType
 from typing import Any
 
 import click
@@ -86,7 +87,8 @@ def _show(title: str, where: str, doc: str, target: Callable[..., Any]) -> None:
     contract = {
         word: _plain(value)
         for word in CONTRACT
-        if (value := getattr(target, word, None)) and not isinstance(value, property)
+        if (value := getattr(target, word, None))
+        and not isinstance(value, property | FunctionType)  # computed of an instance
     }
     if contract:
         click.secho("contract", bold=True)

@@ -62,7 +62,7 @@ class ComponentReader:
 
     def _settings(self, path: KeyPath, given: dict[str, Any]) -> dict[str, Any] | None:
         """What stands beside a component's parameters, checked; None where something is wrong."""
-        init, scale, frozen = given.get("init"), given.get("lr_scale", 1.0), given.get("frozen")
+        init, scale, frozen = given.get("init"), given.get("lr_scale"), given.get("frozen")
         before = len(self.problems)
         if init is not None and not isinstance(init, str):
             wanted = (
@@ -71,12 +71,14 @@ class ComponentReader:
                 else "STAGE.EXPORT (e.g. pretrain.image) or a weights file"
             )
             self.problem((*path, "init"), f"expected {wanted}, found {init!r}")
-        if isinstance(scale, bool) or not isinstance(scale, int | float) or scale <= 0:
+        if isinstance(scale, bool) or not isinstance(scale, int | float | None) or (scale is not None and scale <= 0):
             self.problem((*path, "lr_scale"), f"expected a factor above 0 of the learning rate, found {scale!r}")
         if not isinstance(frozen, bool | str | None) or frozen not in FROZEN:
             self.problem((*path, "frozen"), f"expected false, true or weights, found {frozen!r}")
-        elif frozen and "lr_scale" in given:
-            self.problem((*path, "lr_scale"), "what is frozen has no learning rate. do: remove lr_scale, or frozen")
+        elif frozen and scale is not None:
+            self.problem(
+                (*path, "lr_scale"), "what is frozen has no learning rate. do: set lr_scale to null, or remove frozen"
+            )
         if len(self.problems) > before:
             return None
         if init is not None and init.startswith((".", "~")):
@@ -85,7 +87,7 @@ class ComponentReader:
             except Mismatch as error:
                 self.problem((*path, "init"), f"{error}, found {init!r}")
                 return None
-        return {"init": init, "lr_scale": float(scale), "frozen": FROZEN[frozen]}
+        return {"init": init, "lr_scale": 1.0 if scale is None else float(scale), "frozen": FROZEN[frozen]}
 
     def parameters(
         self, schema: dict[str, Parameter], given: dict[str, Any], path: KeyPath, owner: str, also: tuple[str, ...] = ()

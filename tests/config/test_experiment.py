@@ -37,6 +37,15 @@ def test_everything_is_filled_in(tmp_path):
     assert experiment.stages["pretrain"].stop is None
 
 
+def test_a_rate_of_its_own_can_be_taken_back(tmp_path):
+    """An encoder that an inherited file gives a rate can be frozen."""
+    slot = "init: pretrain.image, lr_scale: 4}"
+    image = "stages.finetune.model.image"
+    text = changed(("init: pretrain.image}", slot))
+    experiment = read(write(tmp_path, text), f"{image}.frozen=true", f"{image}.lr_scale=null")
+    assert experiment.stages["finetune"].slots["image"].lr_scale == 1
+
+
 def test_the_resolved_experiment_resolves_to_itself(tmp_path):
     first = read(write(tmp_path)).plain()
     again = read(write(tmp_path, yaml.safe_dump(first), "again.yaml")).plain()
