@@ -28,3 +28,9 @@ def test_it_runs_in_small(path: Path, tmp_path: Path, monkeypatch: pytest.Monkey
         assert manifest.status == "complete" and manifest.smoke
         assert any(note.startswith("smoke only") for note in manifest.notes)
     assert [found.name for found in Path("runs").iterdir()] == ["smoke"]
+
+
+def test_the_readme_shows_the_first_experiment_as_it_is() -> None:
+    readme = (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    shown = readme.partition("## The experiment file")[2].split("```")[1].removeprefix("yaml")
+    assert yaml.safe_load(shown) == yaml.safe_load((FOLDER / "mmbt_moco.yaml").read_text(encoding="utf-8"))
