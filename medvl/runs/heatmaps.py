@@ -52,9 +52,9 @@ def _draw(axes: Axes, panel: Looked) -> None:
     axes.set_title(panel.title, fontsize=8, color=INK)
 
 
-def draw_boxes(axes: Axes, boxes: np.ndarray, side: int) -> None:
+def draw_boxes(axes: Axes, boxes: np.ndarray, side: int, *, dotted: bool = False) -> None:
     """Lines about boxes (M, 4), fractions of an image that is shown `side` pixels wide and high."""
     from matplotlib.patches import Rectangle
 
     for x, y, width, height in (side * np.asarray(boxes).reshape(-1, 4)).tolist():
-        axes.add_patch(Rectangle((x, y), width, height, fill=False, lw=1, ec=BOX_COLOUR))
+        axes.add_patch(Rectangle((x, y), width, height, fill=False, lw=1, ls=":" if dotted else "-", ec=BOX_COLOUR))

@@ -53,13 +53,15 @@ class WordsAndRegions(Panel):
         found = contributions(subject.trainable, subject.batch(case.row), words, trained.plan.views[0])
         probabilities = found.logits.sigmoid().tolist()
         parts, maps = [], {}
-        for number in foremost(case, trained.labels, probabilities, FINDINGS):
+        numbers = foremost(case, trained.labels, probabilities, FINDINGS)
+        for number in numbers:
             told = _told(trained.labels[number], found, number)
             largest = _largest(found, number)
             cells = found.regions[..., number].clamp(min=0).numpy() / largest
             maps[told] = cells
             parts.append(_finding(case, words, found.words[:, number] / largest, found.words[:, number], cells, told))
-        return Shown(element("div", *parts), {f"contributions-{case.key}.png": map_figure(case, maps)})
+        picture = map_figure(case, maps, [trained.labels[number] for number in numbers])
+        return Shown(element("div", *parts), {f"contributions-{case.key}.png": picture})
 
 
 def _largest(found: Contributions, number: int) -> float:

@@ -64,7 +64,8 @@ class SalientRegions(Panel):
         for case in subject.cases:
             looks = _looks(subject, case)
             maps = {f"{look.finding}: {look.told}": of_largest(look.cells) for look in looks[:FIGURE_FINDINGS]}
-            shown.append(Shown(_chooser(case, looks), {f"regions-{case.key}.png": map_figure(case, maps)}))
+            picture = map_figure(case, maps, [look.finding for look in looks[:FIGURE_FINDINGS]])
+            shown.append(Shown(_chooser(case, looks), {f"regions-{case.key}.png": picture}))
         return shown
 
 
