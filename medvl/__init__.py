@@ -40,6 +40,7 @@ _PUBLIC = {
     "Parts": "medvl.models.released_names",
     "ReleasedNames": "medvl.models.released_names",
     "load_parts": "medvl.models.released_names",
+    "read_weights": "medvl.models.weights",
     "save_parts": "medvl.models.released_names",
     "one_channel": "medvl.models.channels",
     "three_channels": "medvl.models.channels",
@@ -105,6 +106,7 @@ if TYPE_CHECKING:
     from medvl.models.released_names import save_parts as save_parts
     from medvl.models.tokenizer import Corpus as Corpus
     from medvl.models.tokenizer import Tokenizer as Tokenizer
+    from medvl.models.weights import read_weights as read_weights
     from medvl.models.writing.hidden import HiddenWriting as HiddenWriting
     from medvl.models.writing.hidden import Prefix as Prefix
     from medvl.models.writing.hidden import next_hidden_words as next_hidden_words

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import BinaryIO
+
+PIECE = 1 << 20  # bytes
 
 
 def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
@@ -44,6 +47,25 @@ def write_atomic(path: str | Path, write: Callable[[BinaryIO], object]) -> Path:
 def write_text_atomic(path: str | Path, text: str) -> Path:
     """`write_atomic` for text, in UTF-8 with `\\n` line ends."""
     return write_atomic(path, lambda file: file.write(text.encode("utf-8")))
+
+
+def content_digest(path: Path) -> str:
+    """16 hexadecimal digits of a file's size and of its first, middle and last `PIECE` bytes.
+
+    Of a folder, of all files in it. It changes wherever a file of weights or of word vectors was replaced, and takes
+    milliseconds for one of 13 GB.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+        if not file.is_file():
+            continue
+        size = file.stat().st_size
+        digest.update(f"{file.relative_to(path)} {size}".encode())
+        with file.open("rb") as content:
+            for start in sorted({0, max(0, size // 2 - PIECE // 2), max(0, size - PIECE)}):
+                content.seek(start)
+                digest.update(content.read(PIECE))
+    return digest.hexdigest()
 
 
 def remove_leftovers(folder: Path) -> int:

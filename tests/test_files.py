@@ -6,7 +6,7 @@ import stat
 
 import pytest
 
-from medvl.files import remove_leftovers, write_atomic, write_text_atomic
+from medvl.files import PIECE, content_digest, remove_leftovers, write_atomic, write_text_atomic
 
 
 def names(folder):
@@ -74,3 +74,16 @@ def test_leftovers_of_a_killed_writer_are_removed_and_nothing_else(tmp_path):
         (tmp_path / kept).touch()
     assert remove_leftovers(tmp_path) == 1
     assert names(tmp_path) == [".notes.tmp", ".tmp", "last.ckpt", "x.tmp"]
+
+
+def test_a_digest_sees_a_change_at_either_end_and_in_the_middle(tmp_path):
+    path, content = tmp_path / "big", bytearray(8 * PIECE)
+    digests = set()
+    for place in (None, 0, 4 * PIECE, 8 * PIECE - 1):
+        changed = bytearray(content)
+        if place is not None:
+            changed[place] = 1
+        path.write_bytes(changed)
+        digests.add(content_digest(path))
+    path.write_bytes(content[:-1])
+    assert len(digests | {content_digest(path)}) == 5

@@ -50,7 +50,7 @@ def finish_tree(tree: Tree) -> Tree:
         ConfigError: with file and line; also for a table, which is many experiments.
     """
     for key in TABLE_KEYS:
-        if key in tree.values:
+        if tree.values.pop(key, None) is not None:
             raise ConfigError(f"{tree.place((key,))}: this file is a table of many experiments. do: medvl table FILE")
     expand_protocols(tree)
     tree.values = resolve_references(tree)

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+import os
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
 
 from medvl.config.experiment import Experiment, Stage
+from medvl.files import content_digest
 
 # these change how a stage is run, not what comes out
 WITHOUT_EFFECT = {"budget": ("checkpoint_seconds", "figure_epochs"), "data": ("expect", "accept")}
@@ -36,7 +40,32 @@ def stage_hash(experiment: Experiment, stage: Stage, data: str, parents: Mapping
     }
     if own != experiment.seed:
         known["stage_seed"] = own
+    files = {text: content_digest(Path(text)) for text in _texts(values) if _is_read(text)}
+    if files:
+        known["files"] = files
     return hashlib.sha256(json.dumps(known, sort_keys=True, default=str).encode()).hexdigest()[:12]
+
+
+def _texts(value: Any) -> Iterator[str]:
+    """All texts of a stage but those of `data`, whose fingerprint stands for its files."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, one in value.items():
+            yield from _texts(one) if key != "data" else ()
+    elif isinstance(value, list | tuple):
+        for one in value:
+            yield from _texts(one)
+
+
+def _is_read(text: str) -> bool:
+    """Whether it names a file, or a folder that holds a model: weights, word vectors, labels."""
+    if not ("." in text or os.sep in text) or "\0" in text:
+        return False
+    try:
+        return os.path.isfile(text) or os.path.isfile(os.path.join(text, "config.json"))
+    except OSError:  # too long for a path
+        return False
 
 
 def seed_of(experiment: Experiment, stage: Stage) -> int:

@@ -170,6 +170,9 @@ def read_stage_data(context: StageContext, dataset: Dataset) -> StageData:
     if labels is not None:
         positives, negatives, uncertain = labels.count(train, (1, 0, UNCERTAIN))
         spec = replace(spec, positives=positives, negatives=negatives)
+        never = [name for name, count in zip(spec.labels, positives, strict=True) if not count]
+        if never:
+            notes.append(f"no positive case of {', '.join(never)} among the {len(train)} that are learned from")
         if spec.uncertain and not any(uncertain):
             notes.append("labels: multi_class keeps uncertain mentions apart, and no training case has any")
     spec = replace(spec, cases=len(train))

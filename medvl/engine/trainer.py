@@ -186,8 +186,9 @@ class Trainer:
         value = metrics[self.stop.metric]
         if self.stop.better(value, self.progress.best_value):
             self.progress.best_value, self.progress.best_step = value, self.progress.step
-        since = self.progress.step - (self.progress.best_step or 0)
-        if self.stop.patience_steps is not None and since >= self.stop.patience_steps:
+        if self.stop.patience_steps is None or self.progress.best_step is None:  # undefined so far
+            return
+        if self.progress.step - self.progress.best_step >= self.stop.patience_steps:
             self.progress.finished = True
 
     def _draw(self) -> None:

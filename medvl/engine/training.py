@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from contextlib import closing
 
 import torch
 
+from medvl.config.experiment import Stage
 from medvl.data.feed import Feeder
 from medvl.engine.asked import validates, wanted_by
 from medvl.engine.assemble import build_evaluators, tokenizer_of
@@ -21,7 +23,7 @@ from medvl.engine.record import StageRecord
 from medvl.engine.schedules import Horizon
 from medvl.engine.stage_data import StageData
 from medvl.engine.trainable import Trainable
-from medvl.engine.trainer import Draw, Trainer, Validate
+from medvl.engine.trainer import Draw, Progress, Trainer, Validate
 
 
 def train(context: StageContext, trainable: Trainable, data: StageData, record: StageRecord) -> int | None:
@@ -65,8 +67,23 @@ def train(context: StageContext, trainable: Trainable, data: StageData, record: 
         if state is not None:
             trainer.load(state)
         _fit(context, trainer, feeder, record)
+    for note in _told_of_stop(context.stage, trainer.progress, total):
+        record.note(note)
     _take_best(context, trainable, trainer.progress.best_step)
     return trainer.progress.best_step
+
+
+def _told_of_stop(stage: Stage, progress: Progress, total: int) -> Iterator[str]:
+    """What `stop` made of the stage, where a reader would not expect it."""
+    if stage.stop is None:
+        return
+    if progress.best_step is None:
+        yield f"{stage.stop.metric} was undefined at every validation: none selected weights, the last are judged"
+    elif progress.step < total:
+        yield (
+            f"stopped at step {progress.step} of {total}: {stage.stop.metric} was best at step {progress.best_step}, "
+            f"and patience is {stage.stop.patience_steps} steps"
+        )
 
 
 def _fit(context: StageContext, trainer: Trainer, feeder: Feeder, record: StageRecord) -> None:

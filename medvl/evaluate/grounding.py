@@ -101,16 +101,21 @@ class Grounding(Evaluator):
         self.resampling.fill(
             result, self.metrics(), means_of_findings(values), cases, intervals, positions=positions, judged=judged
         )
-        result.notes += self._notes(of[:, 1], areas, (maps.max((1, 2)) <= 0).sum())
+        result.notes += self._notes(of[:, 1], areas, maps)
         return result
 
-    def _notes(self, findings: np.ndarray, areas: np.ndarray, empty: int) -> list[str]:
+    def _notes(self, findings: np.ndarray, areas: np.ndarray, maps: np.ndarray) -> list[str]:
         told = [
             f"{label} {areas[findings == number].mean():.3f}"
             for number, label in enumerate(self.labels)
             if (findings == number).any()
         ]
-        notes = [f"by chance, both measures (the whole image as region; pointing anywhere): {', '.join(told)}"]
+        rows, columns = maps.shape[1:]
+        notes = [
+            f"maps have {rows} x {columns} cells" + (": larger images would have more" if rows * columns < 9 else ""),
+            f"by chance, both measures (the whole image as region; pointing anywhere): {', '.join(told)}",
+        ]
+        empty = int((maps.max((1, 2)) <= 0).sum())
         if empty:
             notes.append(f"{empty} of {len(areas)} maps have nothing above 0; they count as misses")
         return notes

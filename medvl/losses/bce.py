@@ -9,7 +9,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from medvl.contract import DataSpec
-from medvl.errors import ConfigError
+from medvl.errors import ConfigError, unknown
+
+Values = tuple[float, ...] | dict[str, float]
 
 
 class BinaryCrossEntropy(nn.Module):
@@ -21,13 +23,14 @@ class BinaryCrossEntropy(nn.Module):
         data: gives the training counts that weights are made of; where it has none yet, such weights are 1.
         positive_weight: factor of positive cases, per label. `cases_per_positive` is the number of training cases
             over that of positives (MMBT, Kiela 2019), `negatives_per_positive` that of negatives over that of
-            positives (MedViLL, Moon 2022); a label without positives counts as if it had one. Or the K values.
+            positives (MedViLL, Moon 2022); a label without positives counts as if it had one. Or the K values, or a
+            mapping of all labels to theirs.
         class_weight: factor of a label. `complement_frequency` is 1 - positives / cases (ChestBERT, Jacenkow
-            2022). Or the K values.
+            2022). Or values, as above.
         reduction: `mean` over known labels, or `sum_over_labels`: that mean times K.
 
     Raises:
-        ConfigError: a list of weights whose length is not the number of labels.
+        ConfigError: a list of weights whose length is not the number of labels, or a mapping of other labels.
     """
 
     positive_weight: Tensor  # (K,)
@@ -37,8 +40,8 @@ class BinaryCrossEntropy(nn.Module):
         self,
         data: DataSpec,
         *,
-        positive_weight: Literal["none", "cases_per_positive", "negatives_per_positive"] | tuple[float, ...] = "none",
-        class_weight: Literal["none", "complement_frequency"] | tuple[float, ...] = "none",
+        positive_weight: Literal["none", "cases_per_positive", "negatives_per_positive"] | Values = "none",
+        class_weight: Literal["none", "complement_frequency"] | Values = "none",
         reduction: Literal["mean", "sum_over_labels"] = "mean",
     ) -> None:
         super().__init__()
@@ -61,9 +64,15 @@ class BinaryCrossEntropy(nn.Module):
         return self.factor * losses / known.sum().clamp(min=1)
 
 
-def _weights(name: str, choice: str | tuple[float, ...] | list[float], data: DataSpec) -> Tensor:
+def _weights(name: str, choice: str | Values | list[float], data: DataSpec) -> Tensor:
     """The (K,) float32 weights that a setting asks for."""
     labels = len(data.labels)
+    if isinstance(choice, dict):
+        strange = [unknown("label", label, data.labels) for label in choice if label not in data.labels]
+        lacking = [label for label in data.labels if label not in choice]
+        if strange or lacking:
+            raise ConfigError(f"{name}: " + "; ".join([*strange, *(f"'{label}' has no weight" for label in lacking)]))
+        choice = [choice[label] for label in data.labels]
     if not isinstance(choice, str):
         if len(choice) != labels:
             raise ConfigError(

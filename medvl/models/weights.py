@@ -18,7 +18,7 @@ from medvl.errors import WeightsError
 
 State = dict[str, Tensor]
 
-WRAPPERS = ("state_dict", "model")  # keys under which training scripts keep the weights
+WRAPPERS = ("state_dict", "model", "model_state")  # keys under which training scripts keep the weights
 DECORATIONS = ("module.", "_orig_mod.")  # what DataParallel and torch.compile put in front of every name
 COUNTER = "num_batches_tracked"  # no weight: files older than PyTorch 0.4.1 lack it
 

@@ -53,11 +53,9 @@ def read_vectors(path: str | Path, wanted: Collection[str] = (), *, first: int =
             islice((_lines if text else _blocks)(data, start, width), count), 1
         ):
             if number <= first or word in chosen:
-                values = data[begin:end]
-                vector = np.array(values.split(), np.float32) if text else np.frombuffer(values, "<f4")
-                if len(vector) != width:
-                    raise WeightsError(f"{path}: vector {number} has {len(vector)} numbers where {width} are announced")
-                found[word.decode(errors="replace")] = vector
+                told = word.decode(errors="replace")
+                vector = _vector(data[begin:end], text, width, f"{path}: vector {number} ('{told}')")
+                found.setdefault(told, vector)  # of a word that stands there twice the first, as gensim takes
     if number < count:
         raise WeightsError(f"{path} ends behind {number} of {count} word vectors. do: fetch it again")
     return found
@@ -67,7 +65,7 @@ def _header(path: Path) -> tuple[int, int, int]:
     """(number of words, width, where the first one begins)."""
     if not path.is_file():
         raise WeightsError(
-            f"word vectors '{path}' are no file. do: correct the path, or write vectors: none to learn some"
+            f"word vectors '{path.absolute()}' are no file. do: correct the path, or write vectors: none to learn some"
         )
     with path.open("rb") as file:
         line = file.read(HEADER)
@@ -80,11 +78,24 @@ def _header(path: Path) -> tuple[int, int, int]:
     return int(parts[0]), int(parts[1]), len(numbers) + 1
 
 
-def _is_text(data: mmap.mmap, start: int, width: int) -> bool:
-    """Whether a line of a word and so many numbers comes first."""
-    end = data.find(b"\n", start)
+def _vector(values: bytes, text: bool, width: int, which: str) -> np.ndarray:
     try:
-        return len([float(part) for part in data[start : len(data) if end < 0 else end].split()[1:]]) == width
+        vector = np.array(values.split(), np.float32) if text else np.frombuffer(values, "<f4")
+    except ValueError as error:
+        raise WeightsError(f"{which} holds what is no number. do: fetch the file again") from error
+    if len(vector) != width:
+        raise WeightsError(f"{which} has {len(vector)} numbers where {width} are announced. do: correct the first line")
+    if not np.isfinite(vector).all():
+        raise WeightsError(f"{which} has a number that is not finite. do: fetch the file again, or leave the word out")
+    return vector
+
+
+def _is_text(data: mmap.mmap, start: int, width: int) -> bool:
+    """Whether a word and at least two numbers in digits come first, which no float32 looks like."""
+    end = data.find(b"\n", start)
+    parts = data[start : len(data) if end < 0 else end].split()[1:]
+    try:
+        return len([float(part) for part in parts]) >= min(2, width)
     except ValueError:
         return False
 
@@ -95,9 +106,9 @@ def _lines(data: mmap.mmap, start: int, width: int) -> Iterator[Entry]:
         end = data.find(b"\n", start)
         end = len(data) if end < 0 else end
         space = data.find(b" ", start, end)
-        if space < 0:
-            return
-        yield data[start:space], space + 1, end
+        space = data.find(b"\t", start, end) if space < 0 else space
+        if space >= 0:  # else a blank line
+            yield data[start:space], space + 1, end
         start = end + 1
 
 

@@ -89,8 +89,7 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
 
 def read(source: Path, folder: Path) -> None:
     """`pytorch_model.bin` -> a `.safetensors` file a part."""
-    state = torch.load(source, map_location="cpu", weights_only=True)
-    medvl.save_parts(from_released(state), folder)
+    medvl.save_parts(from_released(medvl.read_weights(source)), folder)
 
 
 def write(folder: Path, target: Path) -> None:

@@ -12,7 +12,6 @@ starts from.
 
 from __future__ import annotations
 
-import pickle
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -108,8 +107,14 @@ def to_released(parts: Mapping[str, Mapping[str, Tensor]]) -> dict[str, Tensor]:
         for own, tensor in tensors.items():
             if part != "objective" or not own.startswith(OWN_HEAD):
                 state[WRAPPER + names.theirs(part, own)] = _out(own, tensor)
+    width = parts["head"]["1.weight"].shape[1] if kind == "fine-tuning" else 0
+    given = max(len(tensor) for tensor in parts["image"].values() if tensor.ndim == 1)  # its last normalisation's
+    if kind == "fine-tuning" and width != given:
+        raise medvl.WeightsError(
+            f"the head reads {width} features and the image encoder gives {given}: it stands on a fusion, which their "
+            "models do not have. do: take a stage of the image alone"
+        )
     if (kind, family) == ("fine-tuning", "resnet"):
-        width = parts["head"]["1.weight"].shape[1]
         state[f"{WRAPPER}{UNUSED}weight"] = torch.zeros(IMAGENET_CLASSES, width)
         state[f"{WRAPPER}{UNUSED}bias"] = torch.zeros(IMAGENET_CLASSES)
     return state
@@ -148,15 +153,7 @@ def _out(own: str, tensor: Tensor) -> Tensor:
 
 def read(source: Path, folder: Path) -> None:
     """A checkpoint -> a `.safetensors` file a part."""
-    try:
-        content = torch.load(source, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        raise medvl.WeightsError(
-            f"{source} holds more than tensors, and reading it could run code from the file. do: if you trust where it "
-            "comes from, keep only its state_dict or model_state"
-        ) from error
-    state = content.get("state_dict", content.get("model_state", content))
-    medvl.save_parts(from_released(state), folder)
+    medvl.save_parts(from_released(medvl.read_weights(source)), folder)
 
 
 def write(folder: Path, target: Path) -> None:

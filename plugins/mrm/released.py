@@ -10,7 +10,6 @@ that belongs beside them: `image: {..., init: OUT/image.safetensors}`, `text: {.
 
 from __future__ import annotations
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping
@@ -121,9 +120,7 @@ def _out(name: str, tensor: Tensor) -> Tensor:
 
 def read(source: Path, folder: Path, tokenizer: Path | None = None) -> None:
     """`MRM.pth` -> a `.safetensors` file a part, and `tokenizer.json`."""
-    with torch.serialization.safe_globals([argparse.Namespace]):  # the script's settings, which run nothing
-        content = torch.load(source, map_location="cpu", weights_only=True)
-    medvl.save_parts(from_released(content.get("model", content)), folder)
+    medvl.save_parts(from_released(medvl.read_weights(source)), folder)
     if tokenizer is not None:
         (folder / "tokenizer.json").write_text(tokenizer_of(tokenizer.read_text(encoding="utf-8")), encoding="utf-8")
 

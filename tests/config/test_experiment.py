@@ -233,3 +233,11 @@ def test_resolving_builds_nothing(tmp_path, monkeypatch):
 
     monkeypatch.setattr(Phantom, "__init__", lambda self, *, patients=1: pytest.fail("built"))
     resolve(read_tree(write(tmp_path)), Plugins())
+
+
+def test_a_table_can_be_cut_down_to_one_run(tmp_path):
+    table = write(tmp_path, changed(("medvl: 1", "medvl: 1\nmatrix: {seed: {0: {seed: 0}}}\ntable: {metric: x/y}")))
+    with pytest.raises(ConfigError, match="this file is a table of many experiments"):
+        read(table)
+    one = write(tmp_path, f"extends: {table.name}\nname: one\nmatrix: null\ntable: null\n", "one.yaml")
+    assert list(read(one).stages) == ["pretrain", "finetune"]

@@ -1,5 +1,7 @@
 """The keys of a stage beside its components: seed, frozen slots, an objective's start, a budget of no steps."""
 
+from pathlib import Path
+
 import pytest
 import yaml
 
@@ -60,3 +62,23 @@ def test_no_steps_need_no_optimiser(tmp_path):
 def test_steps_need_one(tmp_path):
     with pytest.raises(ConfigError, match="stage 'finetune' needs 'optim'"):
         read(write(tmp_path, changed(("    optim:\n      name: adamw\n      lr: 1e-3\n", ""))))
+
+
+@pytest.mark.parametrize(
+    "make", [Path.write_bytes, lambda path, content: _model(path, content)], ids=["file", "folder"]
+)
+def test_a_file_that_was_replaced_is_another_stage(tmp_path, make):
+    file, weights = write(tmp_path), tmp_path / "weights.pt"
+    overrides = (f"finetune.image.init={weights}",)
+    absent = hash_of(read(file, *overrides))
+    make(weights, b"one")
+    first, same = hash_of(read(file, *overrides)), hash_of(read(file, *overrides))
+    make(weights, b"two")
+    assert first == same != hash_of(read(file, *overrides)) and absent != first
+    assert hash_of(read(file), "pretrain") == hash_of(read(file, *overrides), "pretrain")
+
+
+def _model(folder, content):
+    folder.mkdir(exist_ok=True)
+    (folder / "config.json").write_text("{}")
+    (folder / "model.safetensors").write_bytes(content)

@@ -1,10 +1,12 @@
 """The loop: accumulation, clipping, early stopping, validation, optimisers and schedules."""
 
+import numpy as np
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from medvl.plugins import Plugins
+from medvl.runs.manifest import Manifest
 from medvl.runs.metrics_log import read_metrics
 from tests import small
 
@@ -54,6 +56,9 @@ def test_stops_when_nothing_gets_better(tmp_path):
     folder = small.run(path, "only.optim.lr=0")["only"].folder
     progress = small.checkpoint(folder)["progress"]
     assert progress["step"] == 6 and progress["best_step"] == 2 and progress["finished"]
+    assert (
+        "stopped at step 6 of 50: val/loss was best at step 2, and patience is 4 steps" in Manifest.read(folder).notes
+    )
     assert [r.step for r in read_metrics(folder / "metrics.csv") if r.metric == "val/loss"] == [2, 4, 6]
 
 
@@ -96,3 +101,17 @@ def test_all_randomness_is_saved(tmp_path):
     (states,) = small.checkpoint(small.run(path)["only"].folder)["random"]
     assert set(states) == {"torch", "python", "numpy"}
     assert states["torch"].dtype == torch.uint8
+
+
+def test_a_metric_that_is_never_defined_selects_nothing_stops_nothing_and_is_told(tmp_path):
+    """None of the few validation cases has pneumonia."""
+    stop = {"metric": "val/auroc/Pneumonia", "patience_steps": 1}
+    path = one_stage(
+        tmp_path, stop=stop, budget={"steps": 4, "batch_size": 4, "validate_every": 1},
+        evaluate=[{"name": "multilabel", "replicates": 0}],
+        data=small.PHANTOM | {"text": "indication", "patients": 12},
+    )  # fmt: skip
+    folder = small.run(path)["only"].folder
+    values = [r.value for r in read_metrics(folder / "metrics.csv") if r.metric == "val/auroc/Pneumonia"]
+    assert np.isnan(values).all() and small.checkpoint(folder)["progress"]["step"] == 4
+    assert any("val/auroc/Pneumonia was undefined at every validation" in n for n in Manifest.read(folder).notes)

@@ -41,6 +41,7 @@ def cases():
         ({"positive_weight": (2.0, 3.0, 0.5)}, (2, 3, 0.5), (1, 1, 1)),
         ({"class_weight": "complement_frequency"}, (1, 1, 1), (0.6, 1.0, 0.1)),
         ({"class_weight": (0.1, 0.2, 0.3), "positive_weight": (2.0, 3.0, 0.5)}, (2, 3, 0.5), (0.1, 0.2, 0.3)),
+        ({"class_weight": {DATA.labels[k]: w for k, w in ((2, 0.3), (0, 0.1), (1, 0.2))}}, (1, 1, 1), (0.1, 0.2, 0.3)),
     ],
 )
 @pytest.mark.parametrize(("reduction", "factor"), [("mean", 1), ("sum_over_labels", 3)])
@@ -123,3 +124,8 @@ def test_golden_masked_labels(stem):
     masked.backward()
     fixture.close(masked, "out.masked_bce")
     fixture.close(logits.grad, "out.grad.logits")
+
+
+def test_a_mapping_of_weights_names_every_label_and_no_other():
+    with pytest.raises(ConfigError, match=r"class_weight: unknown label 'aa'\. did you mean 'a'.*'a' has no weight"):
+        BinaryCrossEntropy(DataSpec(labels=("a", "b")), class_weight={"aa": 1.0, "b": 1.0})

@@ -57,7 +57,7 @@ def test_a_line_of_another_length_is_refused(tmp_path):
     path = text(tmp_path / "vectors")
     path.write_text(path.read_text().replace("left ", "left 0.5 "))
     assert len(read_vectors(path, ["the"])) == 1
-    with pytest.raises(WeightsError, match="vector 3 has 9 numbers where 8"):
+    with pytest.raises(WeightsError, match=r"vector 3 \('left'\) has 9 numbers where 8"):
         read_vectors(path, ["left"])
 
 
@@ -79,3 +79,35 @@ def test_another_format_is_named(start, message, tmp_path):
 def test_no_file_is_said(tmp_path):
     with pytest.raises(WeightsError, match="are no file"):
         read_vectors(tmp_path / "none", WORDS)
+
+
+@pytest.mark.parametrize("announced", [2, 7, 9])
+def test_a_text_whose_first_line_announces_another_width_is_not_read_as_binary(announced, tmp_path):
+    path = text(tmp_path / "vectors")
+    path.write_text(path.read_text().replace("5 8\n", f"5 {announced}\n", 1))
+    with pytest.raises(WeightsError, match=f"vector 1 .'the'. has 8 numbers where {announced} are announced"):
+        read_vectors(path, WORDS)
+
+
+def test_tabs_and_blank_lines_are_read(tmp_path):
+    path = text(tmp_path / "vectors")
+    first, *lines = path.read_text().splitlines()
+    path.write_text("\n".join([first, lines[0], "", *(line.replace(" ", "\t") for line in lines[1:])]) + "\n\n")
+    found = read_vectors(path, WORDS)
+    assert list(found) == WORDS and np.array_equal(found["left"], VECTORS[2])
+
+
+@pytest.mark.parametrize(("value", "message"), [("a", "holds what is no number"), ("nan", "is not finite")])
+def test_what_is_no_number_is_refused(value, message, tmp_path):
+    path = text(tmp_path / "vectors")
+    lines = path.read_text().splitlines()
+    lines[3] = f"left {value} " + " ".join(["0.5"] * 7)
+    path.write_text("\n".join(lines) + "\n")
+    with pytest.raises(WeightsError, match=rf"vector 3 \('left'\) .*{message}"):
+        read_vectors(path, WORDS)
+
+
+def test_of_a_word_that_stands_there_twice_the_first_counts(tmp_path):
+    path = text(tmp_path / "vectors")
+    path.write_text(path.read_text().replace("left ", "the "))
+    assert np.array_equal(read_vectors(path, ["the"])["the"], VECTORS[0])

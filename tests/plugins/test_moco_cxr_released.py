@@ -163,6 +163,9 @@ def test_other_layouts_are_refused(tmp_path):
     parts = {"image": {}, "projection": {}, "objective": {"mirror_queue.keys": torch.zeros(1)}}
     with pytest.raises(medvl.WeightsError, match=r"no place for 'mirror_queue\.keys' of part 'objective'.*one queue"):
         to_released(parts)
+    (tmp_path / "no.pth").write_text("hi")
+    with pytest.raises(medvl.WeightsError, match="corrupt or no torch checkpoint"):
+        read(tmp_path / "no.pth", tmp_path / "parts")
     torch.save({"state_dict": {}, "best": Best()}, tmp_path / "more.pth")
     with pytest.raises(medvl.WeightsError, match="holds more than tensors"):
         read(tmp_path / "more.pth", tmp_path / "parts")
@@ -170,3 +173,10 @@ def test_other_layouts_are_refused(tmp_path):
 
 class Best:
     """What no file of weights should hold."""
+
+
+def test_a_head_that_stands_on_a_fusion_is_refused(exported):
+    parts = medvl.load_parts(exported[1][0], {"image", "head"})
+    parts["head"] = {name: tensor[..., :64] for name, tensor in parts["head"].items()}
+    with pytest.raises(medvl.WeightsError, match="the head reads 64 features and the image encoder gives 512"):
+        to_released(parts)
