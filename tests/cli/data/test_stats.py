@@ -36,7 +36,7 @@ def test_prevalence_under_every_policy(counted):
     edema = dict(zip(header[1:], cells(folder, "prevalence")["Edema"], strict=True))
     assert edema["positive_vs_rest = zeros"] == "33.3%"  # 4 of 12
     assert edema["ones"] == "50.0%"  # 6 of 12
-    assert edema["ignore"] == "40.0%"  # 4 of 10
+    assert edema["ignore = multi_class"] == "40.0%"  # 4 of 10
     assert edema["ignore, blank ignored"] == "50.0%"  # 4 of 8
 
 
