@@ -82,7 +82,9 @@ def cells_of(net: Any, grid: tuple[int, int] | None) -> Cells | None:
     last = known[-1]["module"] if known else ""
     if last.startswith("blocks.") and hasattr(net.get_submodule(last), "norm1") and grid is not None:
         return Cells(net.get_submodule(last).norm1, grid)
-    return Cells(net.get_submodule(last), channels_last=channels_last(net)) if last else None
+    if not last or isinstance(net.get_submodule(last), nn.ModuleList):
+        return None
+    return Cells(net.get_submodule(last), channels_last=channels_last(net))
 
 
 def blocks_of(net: Any) -> list[list[nn.Parameter]]:

@@ -72,6 +72,11 @@ def test_maps_of_a_batch_are_those_of_its_cases_alone():
         torch.testing.assert_close(together[case : case + 1], alone, atol=1e-5, rtol=1e-4)
 
 
+def test_a_transformer_whose_last_map_no_module_gives_tells_no_cells():
+    encoder = TimmEncoder(64, model="coat_lite_tiny")
+    assert encoder.net.feature_info[-1]["module"] == "serial_blocks4" and encoder.cells() is None
+
+
 @pytest.mark.parametrize("prefix", [0, 2])
 def test_tokens_are_laid_out_row_by_row_behind_what_stands_before_them(prefix):
     cells, output = Cells(nn.Identity(), (2, 3)), torch.randn(4, prefix + 6, 5)
