@@ -44,6 +44,8 @@ def run_stage(context: StageContext, dataset: Dataset, plugins: dict[str, str]) 
         seed_everything(context.seed)
         trainable, coverages = _build(context, data)
         record.describe(data, coverages)
+        for note in (*trainable.model.notes(), *(note for coverage in coverages for note in coverage.notes())):
+            record.note(note)
         if context.leads and data.answers is not None:
             AnswerClasses(data.spec.answers).write(context.folder / ANSWERS)
         if context.fabric.global_rank:  # the same first weights everywhere, but each process its own dropout

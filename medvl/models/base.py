@@ -73,6 +73,10 @@ class ImageEncoder(nn.Module):
         """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""
         return [list(self.parameters())]
 
+    def notes(self) -> list[str]:
+        """Sentences that a reader of results must see, such as what its weights did not cover."""
+        return []
+
     def features(self) -> list[Feature]:
         """What this encoder gives."""
         return [
@@ -104,6 +108,10 @@ class TextEncoder(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
         """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
         raise NotImplementedError
+
+    def notes(self) -> list[str]:
+        """Sentences that a reader of results must see, such as what its weights did not cover."""
+        return []
 
     @property
     def table(self) -> Tensor:
@@ -299,6 +307,10 @@ class Model(nn.Module):
             if module is not None:
                 module.eval()
         return self
+
+    def notes(self) -> list[str]:
+        """The encoders' sentences for readers of results."""
+        return [note for encoder in (self.image, self.text) if encoder is not None for note in encoder.notes()]
 
     def features(self) -> dict[str, Feature]:
         """Everything this model can give, by name."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -22,8 +21,6 @@ from medvl.models.weights import Coverage, load_weights, read_weights, take_pref
 
 if TYPE_CHECKING:
     from transformers import PretrainedConfig
-
-log = logging.getLogger(__name__)
 
 DEFAULT_MODEL = "bert-base-uncased"
 
@@ -177,6 +174,10 @@ class BertEncoder(TextEncoder):
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""
         return self.transformer.pooler(tokens)
 
+    def notes(self) -> list[str]:
+        """What the weights did not cover."""
+        return [] if self.coverage is None else self.coverage.notes()
+
     def _packed(self, ids: Tensor, mask: Tensor, needs: Collection[str]) -> dict[str, Tensor]:
         """Like `forward`, over real tokens only; tokens are 0 at padding."""
         texts = packing.PackedTexts(mask)
@@ -235,9 +236,7 @@ class BertEncoder(TextEncoder):
         else:
             state = read_weights(weights)
         state = take_prefix(state, self.transformer, source=source, prefix=prefix)
-        coverage = load_weights(self.transformer, state, source=source, expected=expected)
-        log.info(coverage.summary())
-        return coverage
+        return load_weights(self.transformer, state, source=source, expected=expected)
 
     def _freeze(self, count: int) -> None:
         """Take the lowest layers out of training. They have no state but their parameters."""

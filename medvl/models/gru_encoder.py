@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection
 from itertools import pairwise
 from types import MappingProxyType
@@ -15,11 +14,10 @@ from torch import Tensor, nn
 from medvl.errors import ConfigError, WeightsError
 from medvl.models.base import TextEncoder
 from medvl.models.tokenizer import SPECIAL_TOKENS, Corpus, Tokenizer, train_words, whole_words
+from medvl.models.weights import first_names
 from medvl.models.word_vectors import read_vectors, vector_width
 
 WIDTH = 200  # of learned vectors, as BioWordVec's
-
-log = logging.getLogger(__name__)
 
 
 class GruEncoder(TextEncoder):
@@ -44,7 +42,8 @@ class GruEncoder(TextEncoder):
 
     Attributes:
         words: the table of word vectors.
-        known: how many words of the vocabulary have vectors of the file.
+        file: of the vectors, or None.
+        lacking: words of the vocabulary that it has no vectors of, those first that stand most often in the texts.
 
     Raises:
         ConfigError: no layer, or a width beside a file.
@@ -69,7 +68,7 @@ class GruEncoder(TextEncoder):
         pool: Literal["last", "mean"] = "last",
     ) -> None:
         super().__init__()
-        file = None if vectors == "none" else vectors
+        self.file = file = None if vectors == "none" else vectors
         if not hidden:
             raise ConfigError("hidden is empty, and at least one layer is needed. do: write e.g. hidden: [512, 1024]")
         if file and width:
@@ -79,7 +78,7 @@ class GruEncoder(TextEncoder):
         width = vector_width(file) if file else width or WIDTH
         on_meta = torch.get_default_device().type == "meta"
         self.tokenizer, found = _vocabulary(corpus, None if on_meta else file, vocab_size, max_length)
-        self.known = len(found)
+        self.lacking = _lacking(self.tokenizer, found) if found else ()
         self.words = nn.Embedding(self.tokenizer.size, width, padding_idx=self.tokenizer.pad)
         self._fill(found)
         self.words.weight.requires_grad_(file is None or tuned)
@@ -105,6 +104,16 @@ class GruEncoder(TextEncoder):
             found["pooled"] = self._pooled(tokens, mask, lengths)
         return found
 
+    def notes(self) -> list[str]:
+        """Words that the file of vectors lacks."""
+        if not self.lacking:
+            return []
+        words = self.tokenizer.size - len(SPECIAL_TOKENS)
+        return [
+            f"{len(self.lacking):,} of {words:,} words have no vector in {self.file} and start at random, the most "
+            f"frequent first: {first_names(self.lacking)}"
+        ]
+
     def _pooled(self, tokens: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
         if self.pooling == "mean":
             real = mask[..., None].to(tokens.dtype)
@@ -118,7 +127,6 @@ class GruEncoder(TextEncoder):
         """Put the file's vectors into the table, and the others at their spread."""
         if not found:
             return
-        log.info("%d of %d words have vectors of the file", self.known, self.tokenizer.size - len(SPECIAL_TOKENS))
         numbers = self.tokenizer.backend.get_vocab()
         values = torch.from_numpy(np.stack(list(found.values())))
         table = self.words.weight
@@ -152,6 +160,11 @@ class BothWays(nn.Module):
 def _at(tokens: Tensor, columns: Tensor) -> Tensor:
     """(B, T, D), (B, T) -> (B, T, D): tokens in another order."""
     return tokens.gather(1, columns[..., None].expand(-1, -1, tokens.shape[2]))
+
+
+def _lacking(tokenizer: Tokenizer, found: Collection[str]) -> tuple[str, ...]:
+    numbers = tokenizer.backend.get_vocab()
+    return tuple(word for word in sorted(numbers, key=numbers.__getitem__)[len(SPECIAL_TOKENS) :] if word not in found)
 
 
 def _vocabulary(

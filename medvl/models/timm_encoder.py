@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import logging
 import math
 import re
 from collections.abc import Collection
@@ -29,8 +28,6 @@ from medvl.models.weights import Coverage, load_weights, read_weights, take_pref
 
 Positions = Literal["learned", "sincos", "sincos_quarter"]
 EXPONENTS = {"sincos": 1.0, "sincos_quarter": 0.25}
-
-log = logging.getLogger(__name__)
 
 
 def smallest_sister(model: str) -> str:
@@ -142,6 +139,10 @@ class TimmEncoder(ImageEncoder):
         """See `ImageEncoder.blocks`."""
         return blocks_of(self.net)
 
+    def notes(self) -> list[str]:
+        """What the weights did not cover."""
+        return [] if self.coverage is None else self.coverage.notes()
+
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:
             return features[:, getattr(self.net, "num_prefix_tokens", 0) :]  # (B, N, D)
@@ -199,9 +200,7 @@ class TimmEncoder(ImageEncoder):
         state = _resized(to_one_channel(state, self.first_convolutions), self.net)
         may_lack = [name.removeprefix("net.") for name in self.may_lack]
         source = f"{model} from {weights}"
-        coverage = load_weights(self.net, state, source=source, expected=expected, may_lack=may_lack)
-        log.info(coverage.summary())
-        return coverage
+        return load_weights(self.net, state, source=source, expected=expected, may_lack=may_lack)
 
 
 def _settings(model: str) -> timm.models.PretrainedCfg:

@@ -52,17 +52,22 @@ class Coverage:
         return len(self.loaded) / self.total if self.total else 1.0
 
     def summary(self) -> str:
-        """One line for the log."""
+        """One line."""
         return (
             f"{self.source}: {len(self.loaded)} of {self.total} tensors loaded ({self.share:.1%}); {len(self.missing)} "
             f"missing, {len(self.other_shape)} of another shape, {len(self.unexpected)} left over"
         )
 
+    def notes(self) -> list[str]:
+        """A sentence where less than all was loaded, for readers of results; the rest starts at random."""
+        lacking = (*self.missing, *self.other_shape)
+        return [f"{self.summary()}; at random: {first_names(lacking)}"] if lacking else []
+
     def details(self) -> str:
         """The first names of each group that did not fit, a line each."""
         shapes = [f"{name} {found}, wanted {wanted}" for name, (wanted, found) in self.other_shape.items()]
         groups = (("missing", self.missing), ("of another shape", tuple(shapes)), ("left over", self.unexpected))
-        return "\n".join(f"  {what}: {_first(names)}" for what, names in groups if names)
+        return "\n".join(f"  {what}: {first_names(names)}" for what, names in groups if names)
 
 
 def load_weights(
@@ -163,7 +168,7 @@ def take_prefix(state: State, module: nn.Module, *, source: str, prefix: str | N
         return state
     taken = {name.removeprefix(prefix): tensor for name, tensor in state.items() if name.startswith(prefix)}
     if not taken:
-        raise WeightsError(f"{source}: no name starts with prefix '{prefix}'. names there: {_first(tuple(state))}")
+        raise WeightsError(f"{source}: no name starts with prefix '{prefix}'. names there: {first_names(tuple(state))}")
     return taken
 
 
@@ -227,6 +232,7 @@ def _undecorated(state: State) -> State:
     return state
 
 
-def _first(names: Sequence[str], count: int = 5) -> str:
+def first_names(names: Sequence[str], count: int = 5) -> str:
+    """The first ones, and how many more there are."""
     more = f" and {len(names) - count} more" if len(names) > count else ""
     return ", ".join(names[:count]) + more

@@ -58,9 +58,13 @@ def test_the_file_gives_its_vectors_and_fills_the_vocabulary(vectors):
     for word in ("fever", "cough", "the", "pneumonia", "oedema"):
         assert model.words.weight[token(word)].tolist() == [FILE[word]] * 4
     assert token("x-ray") is None  # texts have it in three pieces
-    assert model.known == 5 and not model.words.weight.requires_grad
+    assert not model.words.weight.requires_grad
     lacking = model.words.weight[token("breath")]
     assert lacking.any() and not lacking.eq(lacking[0]).all()
+    assert set(model.lacking) == {"and", "shortness", "of", "breath", ",", "."} and model.lacking[0] == "and"
+    (note,) = model.notes()
+    assert note.startswith("6 of 11 words have no vector in ") and note.endswith(" and 1 more")
+    assert encoder().notes() == []
     assert not model.words.weight[model.tokenizer.pad].any()
     assert encoder(vectors=vectors, width=None, tuned=True).words.weight.requires_grad
 
