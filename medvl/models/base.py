@@ -21,11 +21,26 @@ if TYPE_CHECKING:
     from medvl.models.masks.attention import Scheme, SchemeMask
     from medvl.models.places import JointPlaces
     from medvl.models.tokenizer import Tokenizer
+    from medvl.models.weights import Coverage
 
 Batch = dict[str, Any]
 
 
-class ImageEncoder(nn.Module):
+class Encoder(nn.Module):
+    """What encoders of images and of texts share.
+
+    Attributes:
+        coverage: what the weights covered that its parameters name, or None for random ones.
+    """
+
+    coverage: Coverage | None = None
+
+    def notes(self) -> list[str]:
+        """Sentences that a reader of results must see: what the weights did not cover."""
+        return [] if self.coverage is None else self.coverage.notes()
+
+
+class ImageEncoder(Encoder):
     """Radiographs to tokens and a pooled vector.
 
     The constructor's first parameter is `size`, the side of its input in pixels, which the stage's view gives;
@@ -73,10 +88,6 @@ class ImageEncoder(nn.Module):
         """Parameters from the input to the output, for a learning rate that decays with depth; all in one for most."""
         return [list(self.parameters())]
 
-    def notes(self) -> list[str]:
-        """Sentences that a reader of results must see, such as what its weights did not cover."""
-        return []
-
     def features(self) -> list[Feature]:
         """What this encoder gives."""
         return [
@@ -85,7 +96,7 @@ class ImageEncoder(nn.Module):
         ]
 
 
-class TextEncoder(nn.Module):
+class TextEncoder(Encoder):
     """Token ids to tokens and a pooled vector.
 
     The constructor's first parameter is `corpus` (`medvl.models.tokenizer.Corpus`): the training texts, for an
@@ -108,10 +119,6 @@ class TextEncoder(nn.Module):
     def forward(self, ids: Tensor, mask: Tensor, needs: Collection[str] = ("pooled",)) -> dict[str, Tensor]:
         """ids (B, T) int64, mask (B, T) bool True on real tokens -> those of tokens (B, T, D), pooled (B, D)."""
         raise NotImplementedError
-
-    def notes(self) -> list[str]:
-        """Sentences that a reader of results must see, such as what its weights did not cover."""
-        return []
 
     @property
     def table(self) -> Tensor:

@@ -51,7 +51,6 @@ class BertEncoder(TextEncoder):
     Attributes:
         transformer: the Hugging Face model.
         place: its local folder, or None for a random BERT.
-        coverage: what the weights covered, or None for random ones.
 
     Raises:
         ConfigError: parameters that contradict each other.
@@ -173,10 +172,6 @@ class BertEncoder(TextEncoder):
     def pool(self, tokens: Tensor) -> Tensor:
         """BERT's pooler, tanh(W x + b) at the first token: (B, S, D) -> (B, D)."""
         return self.transformer.pooler(tokens)
-
-    def notes(self) -> list[str]:
-        """What the weights did not cover."""
-        return [] if self.coverage is None else self.coverage.notes()
 
     def _packed(self, ids: Tensor, mask: Tensor, needs: Collection[str]) -> dict[str, Tensor]:
         """Like `forward`, over real tokens only; tokens are 0 at padding."""

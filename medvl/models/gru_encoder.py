@@ -78,7 +78,7 @@ class GruEncoder(TextEncoder):
         width = vector_width(file) if file else width or WIDTH
         on_meta = torch.get_default_device().type == "meta"
         self.tokenizer, found = _vocabulary(corpus, None if on_meta else file, vocab_size, max_length)
-        self.lacking = _lacking(self.tokenizer, found) if found else ()
+        self.lacking = [word for word in _words(self.tokenizer) if word not in found] if found else []
         self.words = nn.Embedding(self.tokenizer.size, width, padding_idx=self.tokenizer.pad)
         self._fill(found)
         self.words.weight.requires_grad_(file is None or tuned)
@@ -110,8 +110,8 @@ class GruEncoder(TextEncoder):
             return []
         words = self.tokenizer.size - len(SPECIAL_TOKENS)
         return [
-            f"{len(self.lacking):,} of {words:,} words have no vector in {self.file} and start at random, the most "
-            f"frequent first: {first_names(self.lacking)}"
+            f"{len(self.lacking):,} of {words:,} words have no vector in {self.file}, the most frequent first: "
+            f"{first_names(self.lacking)}"
         ]
 
     def _pooled(self, tokens: Tensor, mask: Tensor, lengths: Tensor) -> Tensor:
@@ -162,9 +162,22 @@ def _at(tokens: Tensor, columns: Tensor) -> Tensor:
     return tokens.gather(1, columns[..., None].expand(-1, -1, tokens.shape[2]))
 
 
-def _lacking(tokenizer: Tokenizer, found: Collection[str]) -> tuple[str, ...]:
+def _words(tokenizer: Tokenizer) -> list[str]:
+    """Those of the vocabulary, the most frequent first."""
     numbers = tokenizer.backend.get_vocab()
-    return tuple(word for word in sorted(numbers, key=numbers.__getitem__)[len(SPECIAL_TOKENS) :] if word not in found)
+    return sorted(numbers, key=numbers.__getitem__)[len(SPECIAL_TOKENS) :]
+
+
+def _vectors(file: str | None, words: list[str], first: int = 0) -> dict[str, np.ndarray]:
+    """What the file has of the words, and of its own first ones."""
+    if file is None:
+        return {}
+    found = read_vectors(file, words, first=first)
+    if found.keys().isdisjoint(words):
+        raise WeightsError(
+            f"{file} has none of the {len(words)} words of the training texts. do: take vectors of lower-case words"
+        )
+    return found
 
 
 def _vocabulary(
@@ -173,17 +186,13 @@ def _vocabulary(
     """The tokenizer, and the vectors that the file has of its words."""
     if corpus.tokenizer_file is not None:
         tokenizer = Tokenizer.read(corpus.tokenizer_file, max_length)
-        return tokenizer, read_vectors(file, tokenizer.backend.get_vocab()) if file else {}
+        return tokenizer, _vectors(file, _words(tokenizer))
     room = size - len(SPECIAL_TOKENS)
     if corpus.texts is None:
         return whole_words((f"[unused{number}]" for number in range(room)), max_length), {}
     words = train_words(corpus.texts(), room)
-    found = read_vectors(file, words, first=room) if file else {}
+    found = _vectors(file, words, first=room)
     met = frozenset(words)
-    if file and not met & found.keys():
-        raise WeightsError(
-            f"{file} has none of the {len(met)} words of the training texts. do: take vectors of lower-case words"
-        )
     # punctuation stands apart in texts, so that no word holds any
     words += [word for word in found if word not in met and word.isalnum()][: room - len(words)]
     return whole_words(words, max_length), {word: found[word] for word in words if word in found}

@@ -72,7 +72,8 @@ def cells_of(net: Any, grid: tuple[int, int] | None) -> Cells | None:
     """Where a timm model's image last lies in cells that all of its output depends on.
 
     Of a transformer of one size that is in front of the last block's attention: behind it a class token has read what
-    it will. Of all others it is the last map that timm names.
+    it will. Of all others it is the last map that timm names; None where that
+    is the output of no module, as in CoaT, whose last blocks a list holds.
 
     Args:
         net: a timm model.

@@ -66,7 +66,6 @@ class TimmEncoder(ImageEncoder):
         net: the timm model.
         maps: its levels, the deepest last; none where timm gives no intermediate maps.
         first_convolutions: names of its modules that see the image.
-        coverage: what the weights covered, or None for random ones.
 
     Raises:
         ConfigError: timm has no such model, or it cannot take images of this size.
@@ -138,10 +137,6 @@ class TimmEncoder(ImageEncoder):
     def blocks(self) -> list[list[nn.Parameter]]:
         """See `ImageEncoder.blocks`."""
         return blocks_of(self.net)
-
-    def notes(self) -> list[str]:
-        """What the weights did not cover."""
-        return [] if self.coverage is None else self.coverage.notes()
 
     def _tokens(self, features: Tensor) -> Tensor:
         if features.ndim == 3:

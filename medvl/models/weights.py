@@ -52,16 +52,16 @@ class Coverage:
         return len(self.loaded) / self.total if self.total else 1.0
 
     def summary(self) -> str:
-        """One line."""
+        """How many tensors of each group there are, in one line."""
         return (
             f"{self.source}: {len(self.loaded)} of {self.total} tensors loaded ({self.share:.1%}); {len(self.missing)} "
             f"missing, {len(self.other_shape)} of another shape, {len(self.unexpected)} left over"
         )
 
     def notes(self) -> list[str]:
-        """A sentence where less than all was loaded, for readers of results; the rest starts at random."""
+        """A sentence for readers of results where less than all was loaded."""
         lacking = (*self.missing, *self.other_shape)
-        return [f"{self.summary()}; at random: {first_names(lacking)}"] if lacking else []
+        return [f"{self.summary()}; not loaded: {first_names(lacking)}"] if lacking else []
 
     def details(self) -> str:
         """The first names of each group that did not fit, a line each."""

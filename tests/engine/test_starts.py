@@ -38,11 +38,11 @@ def test_tensors_and_words_that_start_at_random(tmp_path, cache, monkeypatch, ca
     (outcome,) = small.run(path).values()
     (tensors,) = [note for note in notes_of(outcome) if "layer4.0.bn2.weight" in note]
     (words,) = [note for note in notes_of(outcome) if "vectors.vec" in note]
-    assert "1 missing" in tensors and tensors.endswith("; at random: layer4.0.bn2.weight")
+    assert "1 missing" in tensors and tensors.endswith("; not loaded: layer4.0.bn2.weight")
     assert "words have no vector" in words
     printed = capsys.readouterr().out
     assert f"note: only: {tensors}" in printed and f"note: only: {words}" in printed
 
     start = f"only.image={{name: timm, model: test_resnet, init: {weights}}}"
     (outcome,) = small.run(path, start).values()
-    assert any(note.endswith("; at random: net.layer4.0.bn2.weight") for note in notes_of(outcome))
+    assert any(note.endswith("; not loaded: net.layer4.0.bn2.weight") for note in notes_of(outcome))

@@ -93,6 +93,9 @@ def test_a_file_of_other_words_is_refused(tmp_path):
     (tmp_path / "other.vec").write_text("2 4\nFEVER 1 2 3 4\nCOUGH 1 2 3 4\n")
     with pytest.raises(WeightsError, match="none of the 8 words of the training texts"):
         encoder(vectors=str(tmp_path / "other.vec"), width=None)
+    encoder().save_files(tmp_path)  # the words of an earlier stage are asked no less
+    with pytest.raises(WeightsError, match="none of the 8 words of the training texts"):
+        GruEncoder(Corpus(tokenizer_file=tmp_path / "tokenizer.json"), vectors=str(tmp_path / "other.vec"))
 
 
 def test_both_ways_is_a_packed_bidirectional_gru():

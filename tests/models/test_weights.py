@@ -131,7 +131,7 @@ def test_coverage_tells_the_four_groups_apart():
     assert coverage.share == 7 / 9
     assert torch.equal(module[0].weight, state["0.weight"]) and torch.equal(module[2].weight, before)
     assert "7 of 9 tensors loaded (77.8%)" in coverage.summary()
-    assert coverage.notes() == [f"{coverage.summary()}; at random: 1.bias, 2.weight"]
+    assert coverage.notes() == [f"{coverage.summary()}; not loaded: 1.bias, 2.weight"]
     assert load_weights(module, module.state_dict(), source="here").notes() == []
 
 
